@@ -1,0 +1,47 @@
+"""The few protocols a stage may ask for. Rooms receive these as arguments and never import each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from precept.types import Forest, Generation, IntArray, Loss
+
+
+class Policy(Protocol):
+    """A model that scores forests. Shapes: E edges, S sequences, H hidden size."""
+
+    def edge_logps(self, forest: Forest) -> Tensor:
+        """Log-probability of each edge's token given its ancestors, float32 [E]."""
+        ...
+
+    def answer_logps(self, forest: Forest, *, weighted: bool = False) -> Tensor:
+        """Sum of log-probabilities over each sequence's entries with weight above 0, float32 [S]."""
+        ...
+
+    def last_hidden(self, forest: Forest) -> Tensor:
+        """Hidden state before the output head at each sequence's last token, float32 [S, H]."""
+        ...
+
+
+class Objective(Protocol):
+    """A loss: forest in, (sum, count) out."""
+
+    def __call__(self, policy: Policy, forest: Forest) -> Loss: ...
+
+
+class Sampler(Protocol):
+    """Generates a continuation for each prompt."""
+
+    def generate(self, prompts: Sequence[IntArray], *, max_new_tokens: int) -> list[Generation]: ...
+
+
+class Monitor(Protocol):
+    """Is told what happens while training; never changes it."""
+
+    def log(self, record: dict[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
