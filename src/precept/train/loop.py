@@ -63,6 +63,7 @@ class Work:
     peak_learning_rate: float
     checkpoints: CheckpointStore
     monitor: Monitor
+    start: Checkpoint | None = None
     evaluate: Callable[[], float] | None = None
     sample: Callable[[], list[dict[str, Any]]] | None = None
     stop_requested: Callable[[], bool] = field(default=lambda: False)
@@ -73,7 +74,7 @@ class Interrupted(WorkError):
 
 
 def fit(work: Work, *, optimizer_settings: OptimizerSettings, settings: LoopSettings) -> Counters:
-    """Train from the last complete checkpoint, or from the start, to the end.
+    """Train from ``work.start``, or from the first step, to the end.
 
     Raises Interrupted when ``stop_requested`` says so, after saving, and WorkError when a loss is not finite.
     """
@@ -81,6 +82,8 @@ def fit(work: Work, *, optimizer_settings: OptimizerSettings, settings: LoopSett
     counters = _resume(work, optimizer)
     if counters.step == 0 and counters.eval_first is None:
         _look(work, counters, settings)
+        if settings.early_stopping_patience is not None:
+            _save(work, optimizer, counters)  # the start may turn out to be the best
     while counters.step < work.total_steps and not counters.stopped_early:
         record = _take_step(work, optimizer, counters, optimizer_settings)
         work.monitor.log(record)
@@ -173,17 +176,13 @@ def _look(work: Work, counters: Counters, settings: LoopSettings) -> None:
 
 
 def _resume(work: Work, optimizer: torch.optim.AdamW) -> Counters:
-    """Put back the newest checkpoint that reads well; fresh counters when there is none."""
-    work.checkpoints.clear_partial()
-    checkpoint, notices = work.checkpoints.load_latest()
-    for notice in notices:
-        work.monitor.log({"step": 0, "notice": notice})
-    if checkpoint is None:
+    """Put back the checkpoint to start from; fresh counters when there is none."""
+    if work.start is None:
         return Counters()
-    _restore_weights(work.parameters, checkpoint.weights)
-    restore_optimizer(optimizer, work.parameters, checkpoint.optimizer)
-    restore_random_state(checkpoint.random)
-    return Counters(**checkpoint.state)
+    _restore_weights(work.parameters, work.start.weights)
+    restore_optimizer(optimizer, work.parameters, work.start.optimizer)
+    restore_random_state(work.start.random)
+    return Counters(**work.start.state)
 
 
 def _restore_weights(parameters: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:

@@ -1,0 +1,192 @@
+"""The output folder of a training step: locked while in use, resumed when unfinished, never overwritten in silence."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from precept.errors import InputError
+
+MANIFEST, COMPLETED, LOCK = "run.yaml", "COMPLETED", ".lock"
+# These name where things lie or how they are shown; the content behind them is compared by hash.
+NOT_COMPARED = {"data", "eval_data", "model", "report_to", "template_date", "save_total_limit"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output folder that this process may write. ``stored`` is the manifest of the run that it continues."""
+
+    folder: Path
+    stored: dict[str, Any] | None
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Claim the folder: what runs here, resolved."""
+        write_atomic(self.folder / MANIFEST, yaml.safe_dump(dict(manifest), sort_keys=False).encode())
+
+    def write_json(self, name: str, document: Any) -> None:
+        """One JSON file of the folder."""
+        options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+        write_atomic(self.folder / name, orjson.dumps(document, option=options))
+
+    def complete(self, result: Mapping[str, Any]) -> None:
+        """The last file written: the run's result."""
+        self.write_json(COMPLETED, dict(result))
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write beside and rename, so that a reader sees the old file or the new one."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def stored_result(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The result of a completed run of exactly this manifest, else None. Writes nothing."""
+    if not (folder / COMPLETED).is_file() or differing(read_manifest(folder) or {}, manifest):
+        return None
+    result: dict[str, Any] = orjson.loads((folder / COMPLETED).read_bytes())
+    return result
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest that an earlier run left, or None. Raises InputError when it cannot be read."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        manifest = error
+    if not isinstance(manifest, dict):
+        raise InputError(
+            "the run's manifest is damaged",
+            code="manifest-damaged",
+            where=str(path),
+            do="use --fresh to start anew, or another output folder",
+        )
+    return manifest
+
+
+def differing(stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """Keys in which two manifests differ, with both values."""
+    before = {**stored, **stored.get("with", {})}
+    now = {**manifest, **manifest.get("with", {})}
+    keys = [k for k in now if k not in NOT_COMPARED and k != "with" and before.get(k) != now[k]]
+    return [f"{key}: {before.get(key)!r} -> {now[key]!r}" for key in keys]
+
+
+@contextmanager
+def open_output(
+    folder: Path, manifest: Mapping[str, Any], *, fresh: bool = False, allow_changed: bool = False
+) -> Iterator[Output]:
+    """Lock an output folder for this run.
+
+    Raises InputError when another process holds it, when it holds something that is not ours, or when an earlier run
+    there had other settings or data (``fresh`` removes that run, ``allow_changed`` goes on with it).
+    """
+    _make(folder)
+    with _locked(folder):
+        if fresh:
+            _clear(folder)
+        stored = read_manifest(folder)
+        if stored is None:
+            _refuse_foreign(folder)
+        elif not allow_changed and (keys := differing(stored, manifest)):
+            raise InputError(
+                "this folder holds a run with other settings or data",
+                code="output-differs",
+                where=str(folder),
+                found="; ".join(keys),
+                do="use --fresh to start anew, --allow-changed to go on from its last checkpoint, or another folder",
+            )
+        yield Output(folder, stored)
+
+
+def _make(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError("the output path is a file", code="output-is-a-file", where=str(folder), do="name a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).touch()
+    except OSError as error:
+        raise InputError(
+            "the output folder cannot be written", code="output-not-writable", where=str(folder), found=str(error)
+        ) from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                "another process is writing to this folder",
+                code="output-in-use",
+                where=str(folder),
+                do="wait for it to end, or name another folder",
+            ) from error
+        yield
+
+
+def _refuse_foreign(folder: Path) -> None:
+    others = [p.name for p in folder.iterdir() if p.name != LOCK and not p.name.endswith(".partial")]
+    if others:
+        raise InputError(
+            "the output folder is not empty and holds no run of ours",
+            code="output-foreign",
+            where=str(folder),
+            found=", ".join(sorted(others)[:5]),
+            do="name a new folder",
+        )
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier run of ours; a folder that is not ours is left alone and refused afterwards."""
+    if not (folder / MANIFEST).is_file():
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def describe_machine() -> dict[str, Any]:
+    """What bit-identity depends on: processor, torch, threads; and the versions of the rest."""
+    import importlib.metadata as metadata
+
+    import torch
+
+    names = ("torch", "transformers", "tokenizers", "peft", "safetensors", "numpy", "precept")
+    return {
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: metadata.version(name) for name in names},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = dict(line.split(":", 1) for line in lines[:40] if ":" in line)
+    flags = {k.strip(): v.strip() for k, v in fields.items()}
+    return flags.get("model name", platform.machine())

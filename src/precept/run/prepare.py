@@ -1,0 +1,118 @@
+"""From rows and settings to what a training step consumes: rows rendered, the model loaded, a policy chosen."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from precept.forest import build_forest, cut
+from precept.models.folder import context_length, read_config
+from precept.models.load import LoadedModel, load_model, load_tokenizer
+from precept.models.probe import Chosen, choose_policy
+from precept.render import Rendered, Renderer, needed_tokens
+from precept.run.console import say
+from precept.run.rows import RawData, settle_refusals
+from precept.run.settings import RunSettings
+from precept.types import Conversation, Forest, Row, TokenSequence
+
+LONGEST_DEFAULT = 4096
+
+
+@dataclass(frozen=True)
+class RenderedData:
+    """Token sequences of both parts, and the renderer that made them."""
+
+    renderer: Renderer
+    tokenizer: Any
+    new_tokens: tuple[str, ...]
+    train: Rendered
+    held_out: Rendered | None
+    max_length: int
+
+
+def render_data(raw: RawData, folder: Path, settings: RunSettings, *, date: datetime.date) -> RenderedData:
+    """Render all rows with the template in force; stops at rows that cannot be expressed, as ``bad_rows`` says."""
+    config = read_config(folder)
+    limit = context_length(config)
+    max_length = settings.render.max_length or min(limit or LONGEST_DEFAULT, LONGEST_DEFAULT)
+    if settings.render.max_length is None:
+        say(f"max_length {max_length} ({'the model holds ' + str(limit) if limit else 'the model names no limit'})")
+    tokenizer = load_tokenizer(folder, trust_remote_code=settings.model.trust_remote_code)
+    new_tokens = needed_tokens(tokenizer, settings.render) if settings.render.add_tokens else ()
+    if new_tokens:
+        say(f"added tokens: {', '.join(new_tokens)}")
+        tokenizer.add_tokens(list(new_tokens), special_tokens=True)
+    renderer = make_renderer(tokenizer, config, settings, date=date, max_length=max_length)
+    train = renderer.render(raw.train)
+    held_out = renderer.render(raw.held_out) if raw.held_out else None
+    for notice in train.notices:
+        say(notice)
+    refusals = [*train.refusals, *(held_out.refusals if held_out else [])]
+    kept = len(raw.train) + len(raw.held_out) - len(refusals)
+    settle_refusals(refusals, kept=kept, bad_rows=settings.data.bad_rows)
+    settle_refusals([], kept=len(train.sequences), bad_rows="error")
+    return RenderedData(renderer, tokenizer, tuple(new_tokens), train, held_out, max_length)
+
+
+def make_renderer(
+    tokenizer: Any, config: dict[str, Any], settings: RunSettings, *, date: datetime.date, max_length: int
+) -> Renderer:
+    """The one renderer of a run: training, evaluation and sample answers use the same text and tokens."""
+    start = config.get("decoder_start_token_id")
+    return Renderer(
+        tokenizer,
+        settings.render,
+        template_date=date,
+        max_length=max_length,
+        encoder_decoder=bool(config.get("is_encoder_decoder")),
+        decoder_start_id=config.get("pad_token_id") if start is None else start,
+    )
+
+
+def load_for_training(folder: Path, data: RenderedData, settings: RunSettings) -> tuple[LoadedModel, Chosen]:
+    """The model with its adapter, and the policy that was proven exact on it."""
+    import torch
+
+    torch.manual_seed(settings.loop.seed)
+    loaded = load_model(folder, settings.model, train=True, new_tokens=data.new_tokens)
+    chosen = choose_policy(
+        loaded.model, sharing=settings.model.sharing, build=build_forest, compute_dtype=loaded.compute_dtype
+    )
+    for notice in [*loaded.notices, *chosen.notices]:
+        say(notice)
+    return loaded, chosen
+
+
+class ForestMaker:
+    """Cuts chosen sequences into forests of at most ``max_tokens`` distinct tokens, in the way the policy needs."""
+
+    def __init__(self, sequences: Sequence[TokenSequence], chosen: Chosen, *, max_tokens: int) -> None:
+        self._sequences = sequences
+        self._share = chosen.mode in {"forest", "padded"}
+        self._switches = chosen.length_switches
+        self.max_tokens = max_tokens
+
+    def __call__(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> list[Forest]:
+        sequences = [self._sequences[i] for i in indices]
+        groups = cut(sequences, max_tokens=self.max_tokens, share=self._share, switches=self._switches)
+        return [build_forest([sequences[i] for i in group], share=self._share) for group in groups]
+
+
+def tokens_per_forest(settings: RunSettings, sequences: Sequence[TokenSequence], *, device: str) -> int:
+    """The budget of distinct tokens: what was set, else the longest sequence or what keeps this device busy."""
+    longest = max(len(sequence.ids) for sequence in sequences)
+    wanted = settings.loop.max_tokens_per_forest
+    if wanted == "auto":
+        return max(longest, 2048 if device == "cpu" else 8192)
+    return max(longest, wanted)
+
+
+def sample_prompts(rows: Sequence[Row], *, count: int) -> list[Conversation]:
+    """The first held-out conversations that end in an answer, to answer while training."""
+    endings = (row for row in rows if isinstance(row, Conversation) and row.messages[-1].role == "assistant")
+    return [row for row, _ in zip(endings, range(count), strict=False)]

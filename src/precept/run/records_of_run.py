@@ -1,0 +1,42 @@
+"""What a run records beside its weights: the data manifest and the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from precept.forest import Schedule
+from precept.run.prepare import RenderedData
+from precept.run.rows import RawData, file_entries
+from precept.types import TokenSequence
+
+
+def data_manifest(raw: RawData, data: RenderedData) -> dict[str, Any]:
+    """Files with hashes and licences, rows in and out, and every row left out with its reason."""
+    refusals = [*raw.refused, *data.train.refusals, *(data.held_out.refusals if data.held_out else [])]
+    return {
+        "hash": raw.hash,
+        "files": file_entries(raw.files),
+        "rows": {
+            "read": len(raw.train) + len(raw.held_out),
+            "trained": len(raw.train) - len(data.train.refusals),
+            "held_out": len(raw.held_out) - len(data.held_out.refusals if data.held_out else []),
+            "left_out": len(refusals),
+        },
+        "left_out": [{"file": r.file, "row": r.row, "reason": r.reason} for r in refusals],
+        "max_length": data.max_length,
+        "notices": data.train.notices,
+    }
+
+
+def schedule_lines(schedule: Schedule, sequences: Sequence[TokenSequence], raw: RawData, *, steps: int) -> bytes:
+    """What each step saw, a line a step: ``FILE:ROW`` with FILE an index into data_manifest.json's files."""
+    index = {file.path: number for number, file in enumerate(raw.files)}
+    names = [f"{index.get(s.source.file, s.source.file)}:{s.source.row}" for s in sequences]
+    lines = [
+        orjson.dumps({"step": step + 1, "epoch": schedule.epoch(step), "rows": [names[i] for i in schedule.rows(step)]})
+        for step in range(steps)
+    ]
+    return b"".join(line + b"\n" for line in lines)

@@ -1,0 +1,123 @@
+"""Rows for a command: read, report the mapping that was found, and stop or go on at rows that cannot be used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from precept.errors import InputError
+from precept.records import FileReport, Loaded, data_hash, load, split
+from precept.run.console import say
+from precept.run.settings import RunSettings
+from precept.types import Comparison, Refusal, Row
+
+
+@dataclass(frozen=True)
+class RawData:
+    """Rows as read, before any tokenizer: what is trained, what is held out, and the readers' reports."""
+
+    train: list[Row]
+    held_out: list[Row]
+    files: list[FileReport]
+    refused: list[Refusal]
+    hash: str
+
+
+def read_data(settings: RunSettings, *, method: str) -> RawData:
+    """Read the training rows and the held-out rows. Needs no torch."""
+    loaded = read_rows(settings.data.data, bad_rows=settings.data.bad_rows)
+    refuse_comparisons(loaded.rows, method=method)
+    train, held_out, files, refused = list(loaded.rows), [], list(loaded.files), list(loaded.refusals)
+    if settings.data.eval_data:
+        other = read_rows(settings.data.eval_data, bad_rows=settings.data.bad_rows)
+        refuse_comparisons(other.rows, method=method)
+        held_out, files, refused = list(other.rows), files + other.files, refused + other.refusals
+    elif settings.data.eval_fraction > 0:
+        train, held_out = split(train, fraction=settings.data.eval_fraction, seed=settings.loop.seed)
+    return RawData(train, held_out, files, refused, data_hash([*train, *held_out]))
+
+
+def read_rows(paths: Sequence[str], *, bad_rows: Literal["error", "drop"]) -> Loaded:
+    """All rows of the paths; says for each kind of file which columns were taken for what.
+
+    Raises InputError when rows are refused and ``bad_rows`` is error, and when no row is left.
+    """
+    loaded = load(paths)
+    _say_mappings(loaded.files)
+    settle_refusals(loaded.refusals, kept=len(loaded.rows), bad_rows=bad_rows)
+    return loaded
+
+
+def settle_refusals(
+    refusals: Sequence[Refusal], *, kept: int, bad_rows: Literal["error", "drop"], do: str = "bad_rows=drop"
+) -> None:
+    """Stop at refused rows, or say how many are left out. Counts by reason, then the first five rows."""
+    if not refusals:
+        if kept == 0:
+            raise InputError("no row was found", code="no-rows", do="name files that hold rows")
+        return
+    whole_files = [refusal for refusal in refusals if refusal.row is None]
+    lines = [f"{count} x {reason}" for reason, count in Counter(r.reason for r in refusals).most_common(8)]
+    first = [f"{r.file} row {r.row}: {r.reason}" if r.row else f"{r.file}: {r.reason}" for r in refusals[:5]]
+    summary = "\n    ".join([*lines, "first:", *first])
+    if kept == 0:
+        raise InputError(
+            "no row can be used" if not whole_files else "no file could be read",
+            code="no-usable-rows",
+            found="\n    " + summary,
+        )
+    if bad_rows == "error":
+        raise InputError(
+            f"{len(refusals)} of {kept + len(refusals)} rows cannot be used",
+            code="bad-rows",
+            found="\n    " + summary,
+            do=f"mend them, or go on without them with {do}",
+        )
+    say(f"left out {len(refusals)} of {kept + len(refusals)} rows (listed in data_manifest.json):\n    {summary}")
+
+
+def refuse_comparisons(rows: Sequence[Row], *, method: str) -> None:
+    """Supervised tuning has no use for rejected answers; say so instead of training on half of a row."""
+    found = next((row for row in rows if isinstance(row, Comparison)), None)
+    if found is not None:
+        raise InputError(
+            f"this file holds comparisons (several answers to a prompt), but {method} needs conversations",
+            code="wrong-kind-of-rows",
+            where=f"{found.source.file} row {found.source.row}",
+            do="convert the preferred answers first: precept data convert FILE --to messages -o OUT",
+        )
+
+
+def file_entries(files: Sequence[FileReport]) -> list[dict[str, object]]:
+    """What data_manifest.json says of each file."""
+    return [
+        {
+            "path": file.path,
+            "sha256": file.sha256,
+            "format": file.format,
+            "licence": file.licence,
+            "rows": file.rows,
+            "kept": file.rows - sum(r.row is not None for r in file.refused),
+            "mapping": file.mapping,
+            "notes": file.notes,
+        }
+        for file in files
+    ]
+
+
+def _say_mappings(files: Sequence[FileReport]) -> None:
+    """One line a kind of file: the format and the columns that were found."""
+    seen: dict[tuple[str, str], list[FileReport]] = {}
+    for file in files:
+        mapping = ", ".join(f"{ours} <- {theirs}" for ours, theirs in file.mapping.items())
+        seen.setdefault((str(file.format), mapping), []).append(file)
+    for (format_, mapping), group in seen.items():
+        if group[0].format is None:
+            continue
+        rows = sum(file.rows for file in group)
+        name = group[0].path if len(group) == 1 else f"{len(group)} files"
+        say(f"{name}: {rows} rows, format {format_} ({mapping})")
+        for note in sorted({note for file in group for note in file.notes}):
+            say(f"    {note}")

@@ -1,0 +1,134 @@
+"""``precept train METHOD``: one training step from rows and a model folder to a tuned model folder."""
+
+from __future__ import annotations
+
+import datetime
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from precept.errors import InputError
+from precept.models.folder import check_model_folder, fingerprint, resolve_model
+from precept.run.console import say
+from precept.run.output import Output, describe_machine, open_output, read_manifest, stored_result
+from precept.run.rows import RawData, read_data
+from precept.run.settings import RunSettings, parse_settings, unknown_key
+
+METHODS = ("sft",)
+
+
+def train(
+    method: str,
+    *,
+    model: str,
+    data: Sequence[str],
+    output: Path,
+    pairs: Mapping[str, Any],
+    fresh: bool = False,
+    allow_changed: bool = False,
+) -> dict[str, Any]:
+    """Run, resume or report one training step; returns the JSON document of ``precept train``."""
+    began = time.perf_counter()
+    if method not in METHODS:
+        raise unknown_key(method, METHODS, where=None, kind="method")
+    settings = parse_settings({**pairs, "data": [*data, *pairs.get("data", ())]})
+    if not settings.data.data:
+        raise InputError("no data was named", code="no-data", do="add --data FILE")
+    folder = resolve_model(model)
+    check_model_folder(folder, trust_remote_code=settings.model.trust_remote_code)
+    raw = read_data(settings, method=method)
+    manifest = {
+        "method": method,
+        "model": model,
+        "model_hash": fingerprint(folder),
+        "data_hash": raw.hash,
+        "with": settings.flat(),
+    }
+    if not fresh and (result := stored_result(output, manifest)) is not None:
+        say(f"{output} holds this run, completed; nothing was done (--fresh runs it again)")
+        return result
+    with open_output(output, manifest, fresh=fresh, allow_changed=allow_changed) as out:
+        date = _template_date(settings, out)
+        out.write_manifest({**manifest, "template_date": date.isoformat()})
+        with _stop_on_signal() as stop:
+            return _train(out, folder, raw, settings, method=method, date=date, stop=stop, began=began)
+
+
+def _train(
+    out: Output,
+    folder: Path,
+    raw: RawData,
+    settings: RunSettings,
+    *,
+    method: str,
+    date: datetime.date,
+    stop: list[bool],
+    began: float,
+) -> dict[str, Any]:
+    """Render, load, fit, save: torch is imported from here on."""
+    from precept.run.prepare import load_for_training, render_data
+    from precept.run.training import Run
+
+    data = render_data(raw, folder, settings, date=date)
+    _compare_machine(out)
+    loaded, chosen = load_for_training(folder, data, settings)
+    run = Run(out, raw, data, loaded, chosen, settings, method=method, stop_requested=lambda: bool(stop))
+    counters = run.fit()
+    result = run.save(counters, seconds=time.perf_counter() - began)
+    out.complete(result)
+    run.clean()
+    return result
+
+
+def _template_date(settings: RunSettings, out: Output) -> datetime.date:
+    """The day that templates print: what was set, else the day this run was created."""
+    stored = (out.stored or {}).get("template_date")
+    chosen = settings.render.template_date or stored
+    return datetime.date.fromisoformat(str(chosen)) if chosen else datetime.date.today()
+
+
+def _compare_machine(out: Output) -> None:
+    """Bit-identical resuming needs the same processor, torch and threads; a difference is named."""
+    import orjson
+
+    path = out.folder / "environment.json"
+    now = describe_machine()
+    if out.stored is not None and path.is_file():
+        before = orjson.loads(path.read_bytes())
+        odd = [k for k in ("processor", "threads", "device") if before.get(k) != now[k]]
+        odd += ["torch"] if before.get("versions", {}).get("torch") != now["versions"]["torch"] else []
+        if odd:
+            say(f"this run began with another {', '.join(odd)}: going on is exact in float32 bounds, not bit for bit")
+    out.write_json("environment.json", now)
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[list[bool]]:
+    """The first Ctrl-C asks the loop to stop after its step; the second one stops at once."""
+    asked: list[bool] = []
+
+    def ask(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(True)
+        say("stopping after this step; press Ctrl-C again to stop at once")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def stored_template_date(folder: Path) -> datetime.date | None:
+    """The template date of the run that made a model folder, for evaluation and chat."""
+    manifest = read_manifest(folder)
+    stored = (manifest or {}).get("template_date")
+    return datetime.date.fromisoformat(str(stored)) if stored else None
