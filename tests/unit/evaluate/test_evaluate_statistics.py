@@ -1,0 +1,88 @@
+"""Intervals and paired tests against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from precept.evaluate.statistics import interval, paired_difference
+
+
+def test_interval_of_two_values_reaches_both():
+    # A resample of {0, 1} has mean 0, 0.5 or 1 with chances 1/4, 1/2, 1/4: both tails hold more than 2.5 %.
+    assert interval([0.0, 1.0]) == (0.0, 1.0)
+
+
+def test_interval_is_that_of_the_binomial():
+    # 50 of 100: the 2.5 % and 97.5 % points of Binomial(100, 1/2) are 40 and 60.
+    low, high = interval([0.0, 1.0] * 50)
+    assert (low, high) == (pytest.approx(0.40, abs=0.011), pytest.approx(0.60, abs=0.011))
+
+
+def test_interval_of_equal_values_is_wilsons_and_never_empty():
+    # z^2 = 3.8415; z^2 / (10 + z^2) = 0.27753.
+    assert interval([0.0] * 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
+    assert interval([1.0] * 10) == pytest.approx((1 - 0.27753, 1.0), abs=1e-5)
+    assert interval([0.5] * 10) == pytest.approx((0.5 - 0.13877, 0.5 + 0.13877), abs=1e-5)
+
+
+def test_interval_does_not_depend_on_the_order_or_the_call():
+    values = [0.1, 0.9, 0.4, 0.4, 0.7]
+    assert interval(values) == interval(values[::-1]) == interval(values)
+    assert interval(list(np.linspace(0, 1, 50)), seed=1) != interval(list(np.linspace(0, 1, 50)), seed=2)
+
+
+def test_interval_covers_the_truth_in_about_95_of_100_draws():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(300):
+        low, high = interval(rng.beta(0.5, 0.7, size=80))
+        covered += low <= 0.5 / 1.2 <= high
+    assert 0.92 <= covered / 300 <= 0.98
+
+
+def test_difference_by_hand():
+    # Differences 1, 1, 1, 0: of the 8 sign patterns only +++ and --- reach a sum of 3, so p = 2/8.
+    result = paired_difference([1, 1, 1, 0], [0, 0, 0, 0])
+    assert (result["value"], result["p"], result["n"]) == (0.75, 0.25, 4)
+    assert 0 <= result["low"] < 0.75 < result["high"] <= 1
+
+
+def test_exact_p_counts_ties_in_spite_of_rounding():
+    # Differences 0.1, 0.2 and -0.3 sum to zero up to rounding: every pattern is as far from zero.
+    assert paired_difference([0.1, 0.2, 0.0], [0.0, 0.0, 0.3])["p"] == 1.0
+
+
+def test_no_difference_gives_p_one_and_an_interval_round_zero():
+    # z^2 / (20 + z^2) = 0.16113: what up to that share of unseen items could do.
+    result = paired_difference([1.0] * 20, [1.0] * 20)
+    assert result == {
+        "value": 0.0,
+        "low": pytest.approx(-0.16113, abs=1e-5),
+        "high": pytest.approx(0.16113, abs=1e-5),
+        "p": 1.0,
+        "n": 20,
+    }
+
+
+def test_drawn_p_agrees_with_the_sign_test():
+    # 20 wins, 8 losses, 12 ties: the two-sided sign test has p = 2 * P(Binomial(28, 1/2) >= 20) = 0.0357.
+    a = [1] * 20 + [0] * 8 + [1] * 12
+    b = [0] * 20 + [1] * 8 + [1] * 12
+    result = paired_difference(a, b)
+    assert result["p"] == pytest.approx(0.0357, abs=0.006)
+    assert result["value"] == pytest.approx(0.3)
+    assert result["low"] > 0
+    assert result == paired_difference(a, b)
+
+
+def test_swapping_the_sides_turns_the_sign():
+    a, b = [0.9, 0.2, 0.5], [0.1, 0.3, 0.5]
+    there, back = paired_difference(a, b), paired_difference(b, a)
+    assert there["value"] == -back["value"]
+    assert there["p"] == back["p"]
+
+
+def test_drawn_p_is_uniform_when_neither_side_is_better():
+    rng = np.random.default_rng(0)
+    p = [paired_difference(rng.random(30), rng.random(30))["p"] for _ in range(200)]
+    assert np.mean(np.array(p) < 0.05) <= 0.08
+    assert np.mean(p) == pytest.approx(0.5, abs=0.07)
