@@ -1,0 +1,144 @@
+"""Greedy generation for many prompts: the sampler of evaluation and of sample answers while training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from precept.decode.inference import decoder_start_id, evaluation_mode, forward_only
+from precept.types import Generation, IntArray
+
+
+class GreedySampler:
+    """Takes the likeliest token at each step, with a KV cache, in batches of prompts of similar length.
+
+    ``stop_ids`` end a generation and are left out of it. A prompt that does not fit ``max_context`` (None: no
+    limit) together with the new tokens is refused, never cut. A batch holds one prompt, or at most
+    ``max_batch_tokens`` tokens, padding and new ones included. Nothing of the folder's generation config is
+    used, so its temperature, penalties or beams cannot change a score.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        stop_ids: Sequence[int],
+        max_context: int | None,
+        max_batch_tokens: int = 16_384,
+        compute_dtype: torch.dtype | None = None,
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.stop_ids = frozenset(stop_ids)
+        self.max_context = max_context
+        self.max_batch_tokens = max_batch_tokens
+        self.compute_dtype = compute_dtype
+        self.is_encoder_decoder: bool = model.config.is_encoder_decoder
+
+    def generate(
+        self,
+        prompts: Sequence[IntArray],
+        *,
+        max_new_tokens: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Generation]:
+        """One generation a prompt, in the order asked. ``progress`` is told (prompts done, all prompts)."""
+        generations: dict[int, Generation] = {}
+        for index, prompt in enumerate(prompts):
+            if reason := self._refusal(len(prompt), max_new_tokens):
+                generations[index] = Generation(ids=(), text="", finished=False, refused=reason)
+        fitting = [index for index in range(len(prompts)) if index not in generations]
+        with evaluation_mode(self.model), forward_only(self.model, self.compute_dtype):
+            for batch in self._batches(fitting, prompts, max_new_tokens):
+                ids = self._generate_batch([prompts[index] for index in batch], max_new_tokens)
+                generations |= zip(batch, map(self._generation, ids), strict=True)
+                if progress:
+                    progress(len(generations), len(prompts))
+        return [generations[index] for index in range(len(prompts))]
+
+    def _refusal(self, length: int, max_new_tokens: int) -> str | None:
+        if length == 0:
+            return "empty prompt"
+        new = (
+            0 if self.is_encoder_decoder else max_new_tokens
+        )  # a decoder of its own counts its own positions
+        if self.max_context is None or length + new <= self.max_context:
+            return None
+        tokens = f"{length} tokens + {new} new" if new else f"{length} tokens"
+        return f"prompt of {tokens} exceeds the context of {self.max_context}"
+
+    def _batches(
+        self, indices: Sequence[int], prompts: Sequence[IntArray], max_new_tokens: int
+    ) -> Iterator[list[int]]:
+        """Longest first, so that a batch that does not fit memory fails at once."""
+        ordered = sorted(indices, key=lambda index: -len(prompts[index]))
+        start = 0
+        while start < len(ordered):
+            row = len(prompts[ordered[start]]) + max_new_tokens
+            rows = max(1, self.max_batch_tokens // row)
+            yield ordered[start : start + rows]
+            start += rows
+
+    def _generate_batch(self, prompts: Sequence[IntArray], max_new_tokens: int) -> list[list[int]]:
+        """The new tokens of each prompt, with what follows the first stop token."""
+        longest = max(map(len, prompts))
+        input_ids = torch.full((len(prompts), longest), self._pad_id)
+        attention_mask = torch.zeros_like(input_ids)
+        for row, prompt in enumerate(prompts):
+            # A decoder goes on from the right end; absolute encoder positions count from the left end.
+            place = slice(len(prompt)) if self.is_encoder_decoder else slice(longest - len(prompt), longest)
+            input_ids[row, place] = torch.from_numpy(prompt).long()
+            attention_mask[row, place] = 1
+        start = decoder_start_id(self.model) if self.is_encoder_decoder else None
+        settings = GenerationConfig(
+            do_sample=False,
+            num_beams=1,
+            use_cache=True,
+            max_new_tokens=max_new_tokens,
+            eos_token_id=sorted(self.stop_ids) or None,
+            pad_token_id=self._pad_id,
+            decoder_start_token_id=start,
+        )
+        device = self.model.device
+        with _without_generation_config(self.model):
+            output = self.model.generate(
+                input_ids=input_ids.to(device),
+                attention_mask=attention_mask.to(device),
+                generation_config=settings,
+            )
+        new: list[list[int]] = output[:, 1 if self.is_encoder_decoder else longest :].tolist()
+        return new
+
+    @property
+    def _pad_id(self) -> int:
+        """Masked in prompts and cut off after a stop token: any id does."""
+        return int(self.tokenizer.pad_token_id or 0)
+
+    def _generation(self, ids: list[int]) -> Generation:
+        length = next((i for i, token in enumerate(ids) if token in self.stop_ids), len(ids))
+        kept = ids[:length]
+        text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return Generation(ids=tuple(kept), text=text, finished=length < len(ids))
+
+
+@contextmanager
+def _without_generation_config(model: Any) -> Iterator[None]:
+    """``generate`` fills every setting that it is not given from the model's own generation config, which
+    would let a folder's repetition penalty or temperature into a greedy run. Adapters hold a second one."""
+    held = [
+        (module, module.generation_config)
+        for module in model.modules()
+        if "generation_config" in vars(module)
+    ]
+    for module, _ in held:
+        module.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        for module, config in held:
+            module.generation_config = config
