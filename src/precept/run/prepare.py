@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from precept.forest import build_forest, cut
-from precept.models.folder import context_length, read_config
+from precept.models.folder import ModelFolder, context_length
 from precept.models.load import LoadedModel, load_model, load_tokenizer
 from precept.models.probe import Chosen, choose_policy
 from precept.render import Rendered, Renderer, needed_tokens
@@ -35,19 +34,24 @@ class RenderedData:
     max_length: int
 
 
-def render_data(raw: RawData, folder: Path, settings: RunSettings, *, date: datetime.date) -> RenderedData:
+def longest_allowed(config: Mapping[str, Any], settings: RunSettings) -> int:
+    """``max_length``: what was set, else the model's limit, at most 4096."""
+    return settings.render.max_length or min(context_length(config) or LONGEST_DEFAULT, LONGEST_DEFAULT)
+
+
+def render_data(
+    raw: RawData, folder: ModelFolder, settings: RunSettings, *, date: datetime.date
+) -> RenderedData:
     """Render all rows with the template in force; stops at rows that cannot be expressed, as ``bad_rows`` says."""
-    config = read_config(folder)
-    limit = context_length(config)
-    max_length = settings.render.max_length or min(limit or LONGEST_DEFAULT, LONGEST_DEFAULT)
+    max_length = longest_allowed(folder.config, settings)
     if settings.render.max_length is None:
-        say(f"max_length {max_length} ({'the model holds ' + str(limit) if limit else 'the model names no limit'})")
-    tokenizer = load_tokenizer(folder, trust_remote_code=settings.model.trust_remote_code)
+        say(f"max_length {max_length} (the model's limit: {context_length(folder.config) or 'none named'})")
+    tokenizer = load_tokenizer(folder.path, trust_remote_code=settings.model.trust_remote_code)
     new_tokens = needed_tokens(tokenizer, settings.render) if settings.render.add_tokens else ()
     if new_tokens:
         say(f"added tokens: {', '.join(new_tokens)}")
         tokenizer.add_tokens(list(new_tokens), special_tokens=True)
-    renderer = make_renderer(tokenizer, config, settings, date=date, max_length=max_length)
+    renderer = make_renderer(tokenizer, folder.config, settings, date=date, max_length=max_length)
     train = renderer.render(raw.train)
     held_out = renderer.render(raw.held_out) if raw.held_out else None
     for notice in train.notices:
@@ -60,32 +64,40 @@ def render_data(raw: RawData, folder: Path, settings: RunSettings, *, date: date
 
 
 def make_renderer(
-    tokenizer: Any, config: dict[str, Any], settings: RunSettings, *, date: datetime.date, max_length: int
+    tokenizer: Any, config: Mapping[str, Any], settings: RunSettings, *, date: datetime.date, max_length: int
 ) -> Renderer:
     """The one renderer of a run: training, evaluation and sample answers use the same text and tokens."""
-    start = config.get("decoder_start_token_id")
     return Renderer(
         tokenizer,
         settings.render,
         template_date=date,
         max_length=max_length,
         encoder_decoder=bool(config.get("is_encoder_decoder")),
-        decoder_start_id=config.get("pad_token_id") if start is None else start,
+        decoder_start_id=decoder_start(config),
     )
 
 
-def load_for_training(folder: Path, data: RenderedData, settings: RunSettings) -> tuple[LoadedModel, Chosen]:
+def load_for_training(
+    folder: ModelFolder, data: RenderedData, settings: RunSettings
+) -> tuple[LoadedModel, Chosen]:
     """The model with its adapter, and the policy that was proven exact on it."""
     import torch
 
     torch.manual_seed(settings.loop.seed)
-    loaded = load_model(folder, settings.model, train=True, new_tokens=data.new_tokens)
+    loaded = load_model(folder.path, settings.model, train=True, new_tokens=data.new_tokens)
     chosen = choose_policy(
         loaded.model, sharing=settings.model.sharing, build=build_forest, compute_dtype=loaded.compute_dtype
     )
     for notice in [*loaded.notices, *chosen.notices]:
         say(notice)
     return loaded, chosen
+
+
+def decoder_start(config: Mapping[str, Any]) -> int | None:
+    """The token that a decoder starts from: what the config names, else its padding token."""
+    start = config.get("decoder_start_token_id")
+    chosen = config.get("pad_token_id") if start is None else start
+    return None if chosen is None else int(chosen)
 
 
 class ForestMaker:

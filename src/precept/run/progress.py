@@ -24,7 +24,9 @@ class MetricsFile:
     def __init__(self, path: Path, *, keep_until: int | None) -> None:
         kept = b""
         if keep_until is not None and path.is_file():
-            kept = b"".join(line + b"\n" for line in _complete_lines(path) if orjson.loads(line)["step"] <= keep_until)
+            kept = b"".join(
+                line + b"\n" for line in _complete_lines(path) if orjson.loads(line)["step"] <= keep_until
+            )
         write_atomic(path, kept)
         self._file = path.open("ab", buffering=0)
 

@@ -68,7 +68,10 @@ def parse_words(words: Sequence[str]) -> dict[str, Any]:
         if not sign:
             if not word.startswith("--") or not rest:
                 raise InputError(
-                    f"'{word}' is not a setting", code="not-a-setting", found=word, do="write settings as key=value"
+                    f"'{word}' is not a setting",
+                    code="not-a-setting",
+                    found=word,
+                    do="write settings as key=value",
                 )
             value = rest.pop(0)
         key = key.removeprefix("--").replace("-", "_")
@@ -79,14 +82,17 @@ def parse_words(words: Sequence[str]) -> dict[str, Any]:
 
 
 def read_scalar(text: str) -> Any:
-    """A command-line value as YAML would read it; text that is no YAML stays text."""
+    """A command-line value as YAML would read it; text that is no YAML stays text. (``1e-4``, which YAML 1.1 takes
+    for text, becomes a number where the setting is one: pydantic reads it.)"""
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return text
 
 
-def parse_settings(pairs: Mapping[str, Any], *, where: Callable[[str], str | None] = lambda key: None) -> RunSettings:
+def parse_settings(
+    pairs: Mapping[str, Any], *, where: Callable[[str], str | None] = lambda key: None
+) -> RunSettings:
     """Check flat keys and sort them into the settings classes. ``where`` tells the file and line of a key.
 
     Raises InputError for an unknown key, with the nearest valid one, and for a value that does not fit.
@@ -102,7 +108,7 @@ def parse_settings(pairs: Mapping[str, Any], *, where: Callable[[str], str | Non
         try:
             parts[name] = cls(**own)
         except ValidationError as error:
-            raise _explain(error, own, where) from error
+            raise explain_invalid(error, own, where) from error
     return RunSettings(**parts)
 
 
@@ -145,10 +151,18 @@ def _batch_size_as_product(flat: dict[str, Any], where: Callable[[str], str | No
     return flat
 
 
-def _explain(error: ValidationError, given: Mapping[str, Any], where: Callable[[str], str | None]) -> InputError:
+def explain_invalid(
+    error: ValidationError, given: Mapping[str, Any], where: Callable[[str], str | None]
+) -> InputError:
+    """The first fault that pydantic found, as our error with file and line."""
     first = error.errors(include_url=False)[0]
     key = str(first["loc"][0]) if first["loc"] else ""
     message = str(first["msg"]).removeprefix("Value error, ")
     if not key:
         return InputError(message, code="bad-value")
-    return InputError(f"'{key}': {message[0].lower()}{message[1:]}", code="bad-value", where=where(key), found=f"{key}={given.get(key)!r}")
+    return InputError(
+        f"'{key}': {message[0].lower()}{message[1:]}",
+        code="bad-value",
+        where=where(key),
+        found=f"{key}={given.get(key)!r}",
+    )

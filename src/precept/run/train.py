@@ -6,15 +6,15 @@ import datetime
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from precept.errors import InputError
-from precept.models.folder import check_model_folder, fingerprint, resolve_model
+from precept.models.folder import ModelFolder, check_model_folder, fingerprint, resolve_model
 from precept.run.console import say
-from precept.run.output import Output, describe_machine, open_output, read_manifest, stored_result
+from precept.run.output import Output, describe_machine, open_output, stored_result
 from precept.run.rows import RawData, read_data
 from precept.run.settings import RunSettings, parse_settings, unknown_key
 
@@ -30,16 +30,17 @@ def train(
     pairs: Mapping[str, Any],
     fresh: bool = False,
     allow_changed: bool = False,
+    where: Callable[[str], str | None] = lambda key: None,
 ) -> dict[str, Any]:
     """Run, resume or report one training step; returns the JSON document of ``precept train``."""
     began = time.perf_counter()
     if method not in METHODS:
         raise unknown_key(method, METHODS, where=None, kind="method")
-    settings = parse_settings({**pairs, "data": [*data, *pairs.get("data", ())]})
+    settings = parse_settings({**pairs, "data": [*data, *pairs.get("data", ())]}, where=where)
     if not settings.data.data:
         raise InputError("no data was named", code="no-data", do="add --data FILE")
     folder = resolve_model(model)
-    check_model_folder(folder, trust_remote_code=settings.model.trust_remote_code)
+    checked = check_model_folder(folder, trust_remote_code=settings.model.trust_remote_code)
     raw = read_data(settings, method=method)
     manifest = {
         "method": method,
@@ -55,12 +56,12 @@ def train(
         date = _template_date(settings, out)
         out.write_manifest({**manifest, "template_date": date.isoformat()})
         with _stop_on_signal() as stop:
-            return _train(out, folder, raw, settings, method=method, date=date, stop=stop, began=began)
+            return _train(out, checked, raw, settings, method=method, date=date, stop=stop, began=began)
 
 
 def _train(
     out: Output,
-    folder: Path,
+    folder: ModelFolder,
     raw: RawData,
     settings: RunSettings,
     *,
@@ -102,7 +103,9 @@ def _compare_machine(out: Output) -> None:
         odd = [k for k in ("processor", "threads", "device") if before.get(k) != now[k]]
         odd += ["torch"] if before.get("versions", {}).get("torch") != now["versions"]["torch"] else []
         if odd:
-            say(f"this run began with another {', '.join(odd)}: going on is exact in float32 bounds, not bit for bit")
+            say(
+                f"this run began with another {', '.join(odd)}: going on is exact in float32 bounds, not bit for bit"
+            )
     out.write_json("environment.json", now)
 
 
@@ -125,10 +128,3 @@ def _stop_on_signal() -> Iterator[list[bool]]:
         yield asked
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def stored_template_date(folder: Path) -> datetime.date | None:
-    """The template date of the run that made a model folder, for evaluation and chat."""
-    manifest = read_manifest(folder)
-    stored = (manifest or {}).get("template_date")
-    return datetime.date.fromisoformat(str(stored)) if stored else None

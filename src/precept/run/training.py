@@ -59,7 +59,9 @@ class Run:
         default = DEFAULT_LEARNING_RATES[(method, settings.model.adapter)]
         self.learning_rate = settings.optimizer.learning_rate or default
         held_out = data.held_out.sequences if data.held_out else []
-        self.held_out = ForestMaker(held_out, chosen, max_tokens=budget)(range(len(held_out))) if held_out else []
+        self.held_out = (
+            ForestMaker(held_out, chosen, max_tokens=budget)(range(len(held_out))) if held_out else []
+        )
         self.checkpoints = CheckpointStore(out.folder, keep=settings.loop.save_total_limit)
 
     def fit(self) -> Counters:
@@ -167,7 +169,9 @@ class Run:
             for parameter in self.loaded.model.parameters():
                 parameter.copy_(parameter.to(_torch_dtype(dtype)))
         after = self.evaluation_loss()
-        say(f"saved as {dtype}: evaluation loss {after:.6f}, {after - (before or 0.0):+.2e} against the float32 masters")
+        say(
+            f"saved as {dtype}: evaluation loss {after:.6f}, {after - (before or 0.0):+.2e} against the float32 masters"
+        )
 
     def _say_plan(self) -> None:
         loop = self.settings.loop

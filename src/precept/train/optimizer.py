@@ -59,7 +59,9 @@ def scale_and_clip(parameters: Mapping[str, Tensor], *, count: float, max_norm: 
     return norm
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def optimizer_tensors(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """The optimizer's state as named tensors: ``<parameter>.<moment>``."""
     return {
         f"{name}.{key}": value
@@ -74,7 +76,9 @@ def restore_optimizer(
     """Put back what ``optimizer_tensors`` gave. Parameters that were never stepped have no state."""
     for name, parameter in parameters.items():
         state = {
-            key: tensors[f"{name}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}.{key}" in tensors
+            key: tensors[f"{name}.{key}"]
+            for key in ("step", "exp_avg", "exp_avg_sq")
+            if f"{name}.{key}" in tensors
         }
         if state:
             device = parameter.device

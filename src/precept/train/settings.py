@@ -73,7 +73,9 @@ class LoopSettings(BaseModel):
     @model_validator(mode="after")
     def _early_stopping_needs_evaluations(self) -> LoopSettings:
         if self.early_stopping_patience is not None and self.eval_steps is None:
-            raise ValueError("early_stopping_patience needs eval_steps: set how often the evaluation loss is measured")
+            raise ValueError(
+                "early_stopping_patience needs eval_steps: set how often the evaluation loss is measured"
+            )
         return self
 
 

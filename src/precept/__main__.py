@@ -1,0 +1,5 @@
+"""``python -m precept``."""
+
+from precept.cli import main
+
+main()

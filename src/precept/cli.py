@@ -1,0 +1,247 @@
+"""The command line, thin: each command imports its own file of ``precept.run`` when it is called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from precept import __version__
+from precept.errors import PreceptError
+
+EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+data_app = typer.Typer(no_args_is_help=True, help="Look at data files, count them, convert them.")
+app.add_typer(data_app, name="data")
+
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON document to standard output and nothing else there.")
+]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="A folder, or owner/name from the cache or the hub.")
+]
+Template = Annotated[
+    str | None, typer.Option("--chat-template", help="A .jinja file or the name of a shipped template.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"precept {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Turn a base language model into an instruction-tuned one, and show that it worked."""
+
+
+@data_app.command("show")
+def data_show(
+    file: Annotated[list[str], typer.Argument(help="Files, folders, or path#500 for the first rows.")],
+    model: Model,
+    chat_template: Template = None,
+    limit: Annotated[int, typer.Option(help="Rows to show.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Rows as rendered, in colour: exactly which tokens are trained."""
+    from precept.run.data import show
+
+    show(file, model=model, chat_template=chat_template, limit=limit, as_json=as_json)
+
+
+@data_app.command("stats")
+def data_stats(
+    file: Annotated[list[str], typer.Argument(help="Files, folders, or path#500 for the first rows.")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Count tokens with this model's tokenizer.")
+    ] = None,
+    chat_template: Template = None,
+    as_json: Json = False,
+) -> None:
+    """Format found, rows and roles, what is refused and why; with --model lengths and trained tokens."""
+    from precept.run.data import stats
+
+    stats(file, model=model, chat_template=chat_template, as_json=as_json)
+
+
+@data_app.command("convert")
+def data_convert(
+    file: Annotated[list[str], typer.Argument(help="Files, folders, or path#500 for the first rows.")],
+    to: Annotated[
+        str, typer.Option("--to", help="messages, sharegpt, alpaca, prompt_completion, text or preference.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file to write (.json, .jsonl, .gz, .zst).")
+    ],
+    bad_rows: Annotated[str, typer.Option(help="error, or drop.")] = "error",
+    as_json: Json = False,
+) -> None:
+    """Convert between the common formats; a row that would lose something is an error."""
+    from precept.run.data import convert
+
+    convert(file, to=to, output=output, bad_rows=bad_rows, as_json=as_json)
+
+
+@app.command("train", context_settings=EXTRA)
+def train(
+    context: typer.Context,
+    method: Annotated[str, typer.Argument(help="sft")],
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
+    data: Annotated[
+        list[str] | None, typer.Option("--data", "-d", help="Files or folders; may be repeated.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove the run in the output folder and start anew.")
+    ] = False,
+    allow_changed: Annotated[
+        bool, typer.Option("--allow-changed", help="Go on although settings or data differ.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """One training step without a YAML file. Settings follow as key=value or --key value."""
+    from precept.run.console import print_json
+    from precept.run.settings import parse_words
+    from precept.run.summary import print_training
+    from precept.run.train import train as run
+
+    pairs = parse_words(context.args)
+    result = run(
+        method,
+        model=model,
+        data=data or [],
+        output=output,
+        pairs=pairs,
+        fresh=fresh,
+        allow_changed=allow_changed,
+    )
+    print_json(result) if as_json else print_training(result)
+
+
+@app.command("run", context_settings=EXTRA)
+def run_recipe(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped recipe.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of all steps.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove finished steps and start anew.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Every step of a recipe; finished ones are reused, a broken one resumes. Override with step.key=value."""
+    from precept.run.console import print_json
+    from precept.run.recipe import run
+    from precept.run.summary import print_recipe
+
+    result = run(recipe, overrides=context.args, output=output, fresh=fresh)
+    print_json(result) if as_json else print_recipe(result)
+
+
+@app.command("eval")
+def evaluate(
+    model: Model,
+    task: Annotated[
+        list[str], typer.Option("--task", "-t", help="A task YAML or a data file; may be repeated.")
+    ],
+    against: Annotated[
+        str | None, typer.Option("--against", help="A second model; the difference is paired.")
+    ] = None,
+    chat_template: Template = None,
+    limit: Annotated[int | None, typer.Option(help="Items of each task.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the items.")] = Path(
+        "precept-eval"
+    ),
+    max_new_tokens: Annotated[int | None, typer.Option(help="Instead of the task's own limit.")] = None,
+    bad_rows: Annotated[str, typer.Option(help="error, or drop.")] = "error",
+    as_json: Json = False,
+) -> None:
+    """Scores with 95 % intervals, per task and overall; a paired difference with --against."""
+    from precept.run.console import print_json
+    from precept.run.evaluate import run_eval
+    from precept.run.summary import print_evaluation
+
+    result = run_eval(
+        model,
+        task,
+        against=against,
+        chat_template=chat_template,
+        limit=limit,
+        output=output,
+        max_new_tokens=max_new_tokens,
+        bad_rows=bad_rows,
+    )
+    print_json(result) if as_json else print_evaluation(result)
+
+
+@app.command("chat")
+def chat(
+    model: Annotated[str, typer.Argument(help="A model or adapter folder, or owner/name.")],
+    chat_template: Template = None,
+    system: Annotated[str | None, typer.Option(help="A system message to begin with.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.7,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0)] = 0.95,
+    max_new_tokens: Annotated[int, typer.Option(min=1)] = 512,
+    seed: Annotated[int | None, typer.Option(help="Makes the answers repeat.")] = None,
+) -> None:
+    """Talk to a model in the terminal: /reset, /system TEXT, /exit; Ctrl-C stops an answer."""
+    from precept.run.chat import chat as run
+
+    run(
+        model,
+        chat_template=chat_template,
+        system=system,
+        temperature=temperature,
+        top_p=top_p,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+    )
+
+
+@app.command("merge")
+def merge(
+    adapter: Annotated[str, typer.Argument(help="An adapter folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")],
+    as_json: Json = False,
+) -> None:
+    """Fold an adapter into its full-precision base and print the measured difference."""
+    from precept.run.merge import merge as run
+
+    run(adapter, output=output, as_json=as_json)
+
+
+def main() -> None:
+    """Run the command line; every failure ends in a few lines and an exit code of 1 or 2."""
+    debug = "--debug" in sys.argv
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    try:
+        app(arguments)  # exits by itself: 0, or 2 for a wrong option
+    except PreceptError as error:
+        if debug:
+            raise
+        from precept.run.console import print_error
+
+        print_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(
+            f"error: {type(error).__name__}: {error}\n  do: run again with --debug to see where", err=True
+        )
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

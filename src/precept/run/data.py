@@ -1,0 +1,119 @@
+"""``precept data``: show rows as rendered, count them, convert them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from precept.errors import InputError
+from precept.records import FORMATS, describe, load, write
+from precept.run.console import STDOUT, print_json, say
+from precept.run.rows import read_rows
+from precept.run.settings import parse_settings, unknown_key
+
+
+def show(paths: Sequence[str], *, model: str, chat_template: str | None, limit: int, as_json: bool) -> None:
+    """Print the first rows with their trained tokens marked."""
+    from precept.render import show as show_row
+
+    renderer = _renderer(model, chat_template)
+    rows = read_rows(paths, bad_rows="drop").rows[:limit]
+    shown = []
+    for row in rows:
+        explained = renderer.explain(row)
+        shown.append({"file": row.source.file, "row": row.source.row, **explained.as_dict()})
+        if not as_json:
+            STDOUT.rule(f"{row.source.file} row {row.source.row}")
+            show_row(explained, STDOUT)
+    if as_json:
+        print_json({"rows": shown})
+
+
+def stats(paths: Sequence[str], *, model: str | None, chat_template: str | None, as_json: bool) -> None:
+    """Count rows by kind and refusals by reason; with a model also lengths and trained tokens."""
+    loaded = load(paths)
+    document: dict[str, Any] = describe(loaded)
+    if model is not None and loaded.rows:
+        rendered = _renderer(model, chat_template).render(loaded.rows)
+        for notice in rendered.notices:
+            say(notice)
+        lengths = sorted(len(sequence.ids) for sequence in rendered.sequences)
+        document["tokens"] = {
+            "sequences": len(lengths),
+            "real": sum(lengths),
+            "trained": sum(int((s.weights > 0).sum()) for s in rendered.sequences),
+            "length": {p: lengths[min(len(lengths) - 1, len(lengths) * p // 100)] for p in (50, 90, 99, 100)}
+            if lengths
+            else {},
+            "refused": [{"file": r.file, "row": r.row, "reason": r.reason} for r in rendered.refusals],
+        }
+        document["tokens"]["length"] = {f"p{p}": n for p, n in document["tokens"]["length"].items()}
+    if as_json:
+        print_json(document)
+    else:
+        _print_stats(document, loaded.files)
+    if not any(entry["format"] for entry in document["files"]):
+        reasons = {refusal["reason"] for entry in document["files"] for refusal in entry["refused"]}
+        raise InputError(
+            "no file could be read", code="no-readable-file", found="; ".join(sorted(reasons)[:5])
+        )
+
+
+def convert(paths: Sequence[str], *, to: str, output: Path, bad_rows: str, as_json: bool) -> None:
+    """Write rows in another format; a row that cannot be expressed there is an error."""
+    if to not in FORMATS:
+        raise unknown_key(to, list(FORMATS), where=None, kind="format")
+    rows = read_rows(paths, bad_rows=parse_bad_rows(bad_rows)).rows
+    count = write(rows, output, to)
+    document = {"output": str(output), "format": to, "rows": count}
+    print_json(document) if as_json else say(f"{count} rows -> {output} ({to})")
+
+
+def parse_bad_rows(value: str) -> Literal["error", "drop"]:
+    """Check the value of ``--bad-rows``."""
+    return parse_settings({"bad_rows": value}).data.bad_rows
+
+
+def _renderer(model: str, chat_template: str | None) -> Any:
+    from precept.models.folder import check_model_folder, resolve_model
+
+    folder = resolve_model(model)
+    checked = check_model_folder(folder)
+
+    from precept.models.load import load_tokenizer
+    from precept.run.prepare import longest_allowed, make_renderer
+
+    settings = parse_settings({} if chat_template is None else {"chat_template": chat_template})
+    return make_renderer(
+        load_tokenizer(folder),
+        checked.config,
+        settings,
+        date=datetime.date.today(),
+        max_length=longest_allowed(checked.config, settings),
+    )
+
+
+def _print_stats(document: dict[str, Any], files: Sequence[Any]) -> None:
+    for entry, file in zip(document["files"], files, strict=True):
+        kinds = ", ".join(f"{entry[k]} {k}" for k in ("conversations", "comparisons", "texts") if entry[k])
+        mapping = ", ".join(f"{ours} <- {theirs}" for ours, theirs in file.mapping.items())
+        STDOUT.print(
+            f"{entry['path']}: {entry['format'] or 'refused'}, {entry['rows']} rows ({kinds or 'none read'})",
+            markup=False,
+        )
+        if mapping:
+            STDOUT.print(f"    {mapping}", markup=False)
+        for note in file.notes:
+            STDOUT.print(f"    {note}", markup=False)
+        for refusal in entry["refused"][:5]:
+            where = f"row {refusal['row']}: " if refusal["row"] else ""
+            STDOUT.print(f"    refused: {where}{refusal['reason']}", markup=False)
+        if len(entry["refused"]) > 5:
+            STDOUT.print(f"    and {len(entry['refused']) - 5} more refused rows", markup=False)
+    if tokens := document.get("tokens"):
+        lengths = ", ".join(f"{name} {value}" for name, value in tokens["length"].items())
+        STDOUT.print(
+            f"{tokens['sequences']} sequences, {tokens['real']:,} tokens, {tokens['trained']:,} trained; lengths {lengths}"
+        )

@@ -1,0 +1,132 @@
+"""``precept eval``: scores of one model, or of two on the same items with their paired difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from precept.errors import InputError
+from precept.evaluate import (
+    Item,
+    ItemResult,
+    Task,
+    evaluate,
+    family_for,
+    items_from_rows,
+    load_task,
+    summarize,
+)
+from precept.evaluate import write_items as write_results
+from precept.models.folder import check_model_folder, resolve_model
+from precept.run.console import STDERR, say
+from precept.run.rows import read_rows
+
+TASK_ENDINGS = {".yaml", ".yml"}
+
+
+def run_eval(
+    model: str,
+    tasks: Sequence[str],
+    *,
+    against: str | None,
+    chat_template: str | None,
+    limit: int | None,
+    output: Path,
+    max_new_tokens: int | None,
+    bad_rows: Literal["error", "drop"],
+) -> dict[str, Any]:
+    """Answer every item of every task; returns the JSON document of ``precept eval``. Items go to ``output``."""
+    for name in (model, against):
+        if name is not None:
+            check_model_folder(resolve_model(name))
+    loaded_tasks = [
+        _load(path, limit=limit, max_new_tokens=max_new_tokens, bad_rows=bad_rows) for path in tasks
+    ]
+    if len({task.name for task, _ in loaded_tasks}) < len(loaded_tasks):
+        raise InputError("two tasks have the same name", code="duplicate-task", found=", ".join(tasks))
+
+    from precept.run.opened import open_model
+
+    ours = open_model(model, chat_template=chat_template)
+    results = _answer(ours, loaded_tasks, output)
+    if against is None:
+        return {"model": model, **summarize(results), "items": str(output)}
+    template = ours.renderer.chat_template
+    del ours  # two models need not fit into memory together
+    theirs = open_model(against, chat_template=chat_template, fallback_template=template)
+    others = _answer(theirs, loaded_tasks, output)
+    return {"model": model, "against": against, **summarize(results, against=others), "items": str(output)}
+
+
+def _load(
+    path: str, *, limit: int | None, max_new_tokens: int | None, bad_rows: Literal["error", "drop"]
+) -> tuple[Task, list[Item]]:
+    """A task and its items: from a task YAML that names its data, or a data file with its family's stock task."""
+    if Path(path).suffix in TASK_ENDINGS:
+        task = load_task(path)
+        if task.data is None:
+            raise InputError(
+                "this task names no data file",
+                code="task-without-data",
+                where=path,
+                do="add 'data: FILE' to it",
+            )
+        rows = read_rows([str(task.data)], bad_rows=bad_rows).rows
+    else:
+        loaded = read_rows([path], bad_rows=bad_rows)
+        formats = {file.format for file in loaded.files if file.format}
+        task = replace(load_task(family_for(sorted(formats)[0])), name=_task_name(path))
+        rows = loaded.rows
+    if max_new_tokens is not None:
+        task = replace(task, max_new_tokens=max_new_tokens)
+    items = items_from_rows(rows[:limit], task)
+    if not items:
+        raise InputError(
+            "the task has no item with a reference to score against", code="empty-task", where=path
+        )
+    return task, items
+
+
+def _task_name(path: str) -> str:
+    """The file's name without its endings and without ``#500``."""
+    return Path(path.partition("#")[0]).name.split(".")[0]
+
+
+def _answer(
+    model: Any, tasks: Sequence[tuple[Task, list[Item]]], output: Path
+) -> dict[str, list[ItemResult]]:
+    """Every task's results, written to disk as soon as a task is done."""
+    output.mkdir(parents=True, exist_ok=True)
+    results = {}
+    label = Path(model.name).name or "model"
+    for task, items in tasks:
+        with STDERR.status(f"{label}: {task.name}, {len(items)} items"):
+            answers = evaluate(
+                items,
+                task,
+                prompt_ids=lambda item: model.renderer.prompt_ids(item.messages, item.tools),
+                prompt_text=lambda item: model.renderer.prompt_text(item.messages, item.tools),
+                sampler=model.sampler() if task.kind == "generate" else None,
+                choose=_chooser(model) if task.kind == "choice" else None,
+            )
+        path = output / f"{label}.{task.name}.items.jsonl"
+        write_results(answers, path)
+        refused = sum(answer.refused is not None for answer in answers)
+        too_long = f", {refused} longer than the context, scored wrong" if refused else ""
+        say(f"{label}: {task.name}: {len(answers)} items{too_long} -> {path}")
+        results[task.name] = answers
+    return results
+
+
+def _chooser(model: Any) -> Any:
+    """Likelihood of options through the policy that is exact on this model, prefixes shared."""
+    from precept.evaluate.choice import Chooser
+    from precept.forest import build_forest, cut
+    from precept.models.probe import choose_policy
+
+    chosen = choose_policy(
+        model.loaded.model, sharing="auto", build=build_forest, compute_dtype=model.loaded.compute_dtype
+    )
+    return Chooser(chosen.policy, build_forest=build_forest, cut=cut, renderer=model.renderer)

@@ -1,0 +1,40 @@
+"""``precept merge``: fold an adapter into its full-precision base, with the measured difference."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from precept.models.folder import check_model_folder, fingerprint, resolve_model
+from precept.run.console import print_json, say
+from precept.run.output import open_output
+
+
+def merge(adapter: str, *, output: Path, as_json: bool) -> None:
+    """Merge, measure, save. Refuses an output folder that holds something else."""
+    manifest = {
+        "method": "merge",
+        "model": adapter,
+        "model_hash": fingerprint(resolve_model(adapter)),
+        "with": {},
+    }
+    with open_output(output, manifest) as out:
+        out.write_manifest(manifest)
+        document = fold_into(adapter, output)
+        out.complete(document)
+    if as_json:
+        print_json(document)
+        return
+    for key, value in document.items():
+        say(f"{key}: {value}")
+
+
+def fold_into(adapter: str, output: Path) -> dict[str, Any]:
+    """Fold an adapter folder into its base in ``output``; returns what was measured."""
+    folder = resolve_model(adapter)
+    check_model_folder(folder)
+
+    from precept.models.merge import merge as fold
+
+    return {"output": str(output), **asdict(fold(folder, output))}

@@ -1,0 +1,198 @@
+"""``precept run RECIPE``: typed steps in order; finished ones are reused by hash, a broken one resumes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from precept.errors import InputError
+from precept.models.folder import fingerprint, resolve_model
+from precept.run.console import say
+from precept.run.output import open_output, stored_result
+from precept.run.recipe_file import Recipe, Step, find_recipe, override, read_recipe
+from precept.run.settings import CLASSES, explain_invalid, parse_settings, unknown_key
+from precept.run.train import METHODS, train
+
+REFERENCE = re.compile(r"\$\{([^}]*)\}")
+
+
+class TrainKeys(BaseModel):
+    """Keys of a training step beside the training settings themselves."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    model: str
+    data: list[str] | str
+
+
+class EvalKeys(BaseModel):
+    """Keys of an ``eval`` step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    task: list[str] | str
+    against: str | None = None
+    chat_template: str | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+    max_new_tokens: Annotated[int, Field(ge=1)] | None = None
+    bad_rows: Literal["error", "drop"] = "error"
+
+
+class MergeKeys(BaseModel):
+    """Keys of a ``merge`` step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    adapter: str
+
+
+KINDS: dict[str, type[BaseModel]] = {
+    **{f"train.{method}": TrainKeys for method in METHODS},
+    "eval": EvalKeys,
+    "merge": MergeKeys,
+}
+
+
+def run(name: str, *, overrides: Sequence[str], output: Path | None, fresh: bool) -> dict[str, Any]:
+    """Check every step first, then run them in order. Returns ``{recipe, output, steps: [...]}``."""
+    recipe = override(read_recipe(find_recipe(name)), overrides)
+    root = output or Path("runs") / recipe.name
+    steps = resolve(recipe, root)
+    done = []
+    for step in steps:
+        folder = root / step.name
+        say(f"step '{step.name}' ({step.uses}) -> {folder}")
+        state, result = RUNNERS[step.uses.partition(".")[0]](step, folder, fresh)
+        done.append(
+            {"name": step.name, "uses": step.uses, "state": state, "output": str(folder), "result": result}
+        )
+    return {"recipe": recipe.name, "output": str(root), "steps": done}
+
+
+def resolve(recipe: Recipe, root: Path) -> list[Step]:
+    """Replace ``${step}`` by that step's folder, and check all keys of all steps before any of them runs."""
+    known: list[str] = []
+    steps = []
+    for step in recipe.steps:
+        if step.uses not in KINDS:
+            raise unknown_key(step.uses, list(KINDS), where=step.where("name"), kind="step-kind")
+        settings = {key: _refer(value, key, step, known, root) for key, value in step.settings.items()}
+        step = Step(step.name, step.uses, settings, step.lines)
+        _check(step)
+        known.append(step.name)
+        steps.append(step)
+    return steps
+
+
+def _check(step: Step) -> None:
+    keys = KINDS[step.uses]
+    valid = [
+        *keys.model_fields,
+        *((k for c in CLASSES.values() for k in c.model_fields) if keys is TrainKeys else ()),
+    ]
+    for key in step.settings:
+        if key not in valid and key not in ("per_device_train_batch_size", "gradient_accumulation_steps"):
+            raise unknown_key(key, valid, where=step.where(key))
+    try:
+        keys(**step.settings)
+    except ValidationError as error:
+        raise explain_invalid(error, step.settings, step.where) from error
+    if keys is TrainKeys:
+        parse_settings(_training_pairs(step), where=step.where)
+
+
+def _refer(value: Any, key: str, step: Step, known: Sequence[str], root: Path) -> Any:
+    if isinstance(value, list):
+        return [_refer(item, key, step, known, root) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def folder(match: re.Match[str]) -> str:
+        if match[1] not in known:
+            raise unknown_key(match[1], known, where=step.where(key), kind="step")
+        return str(root / match[1])
+
+    return REFERENCE.sub(folder, value)
+
+
+def _training_pairs(step: Step) -> dict[str, Any]:
+    return {key: value for key, value in step.settings.items() if key not in ("model", "data")}
+
+
+def _train(step: Step, folder: Path, fresh: bool) -> tuple[str, dict[str, Any]]:
+    keys = TrainKeys(**step.settings)
+    data = [keys.data] if isinstance(keys.data, str) else keys.data
+    before = (folder / "COMPLETED").is_file() and not fresh
+    method = step.uses.partition(".")[2]
+    result = train(
+        method,
+        model=keys.model,
+        data=data,
+        output=folder,
+        pairs=_training_pairs(step),
+        fresh=fresh,
+        where=step.where,
+    )
+    return "reused" if before else "done", result
+
+
+def _eval(step: Step, folder: Path, fresh: bool) -> tuple[str, dict[str, Any]]:
+    from precept.run.evaluate import run_eval
+
+    keys = EvalKeys(**step.settings)
+    tasks = [keys.task] if isinstance(keys.task, str) else keys.task
+    inputs = {name: fingerprint(resolve_model(name)) for name in (keys.model, keys.against) if name}
+    inputs |= {path: _file_hash(path, step) for path in tasks}
+    return _once(
+        step,
+        folder,
+        fresh,
+        inputs,
+        lambda: run_eval(output=folder, **{**keys.model_dump(exclude={"task"}), "tasks": tasks}),
+    )
+
+
+def _merge(step: Step, folder: Path, fresh: bool) -> tuple[str, dict[str, Any]]:
+    from precept.run.merge import fold_into
+
+    adapter = MergeKeys(**step.settings).adapter
+    inputs = {adapter: fingerprint(resolve_model(adapter))}
+    return _once(step, folder, fresh, inputs, lambda: fold_into(adapter, folder))
+
+
+def _once(
+    step: Step, folder: Path, fresh: bool, inputs: Mapping[str, str], work: Callable[[], dict[str, Any]]
+) -> tuple[str, dict[str, Any]]:
+    """Reuse a finished step whose settings and inputs are the same; else do it anew in its folder."""
+    manifest = {"method": step.uses, "inputs": dict(inputs), "with": step.settings}
+    if not fresh and (result := stored_result(folder, manifest)) is not None:
+        return "reused", result
+    with open_output(folder, manifest, fresh=True) as out:
+        out.write_manifest(manifest)
+        result = work()
+        out.complete(result)
+    return "done", result
+
+
+def _file_hash(path: str, step: Step) -> str:
+    file = Path(path.partition("#")[0])
+    if file.is_dir():
+        return hashlib.sha256(
+            "".join(_file_hash(str(p), step) for p in sorted(file.iterdir())).encode()
+        ).hexdigest()
+    if not file.is_file():
+        raise InputError("no such file", code="file-not-found", where=step.where("task"), found=path)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+RUNNERS: dict[str, Callable[[Step, Path, bool], tuple[str, dict[str, Any]]]] = {
+    "train": _train,
+    "eval": _eval,
+    "merge": _merge,
+}

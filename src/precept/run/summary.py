@@ -1,0 +1,54 @@
+"""Results as a person reads them; the JSON documents say the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from precept.run.console import STDOUT
+
+
+def print_training(result: dict[str, Any]) -> None:
+    """A few lines on a training step."""
+    tokens = result["tokens"]
+    STDOUT.print(
+        f"{result['steps']} steps, loss {result['loss_first']:.4f} -> {result['loss_last']:.4f},"
+        f" {tokens['real']:,} real and {tokens['distinct']:,} distinct tokens in {result['seconds']:.0f} s"
+    )
+    if evaluation := result["eval_loss"]:
+        STDOUT.print(
+            f"held-out loss {evaluation['first']:.4f} -> {evaluation['last']:.4f} on {evaluation['rows']} rows"
+        )
+    STDOUT.print(f"the model: {result['output']}   talk to it: precept chat {result['output']}", markup=False)
+
+
+def print_evaluation(result: dict[str, Any]) -> None:
+    """Scores in per cent with 95 % intervals, a row a task and metric, and the paired difference."""
+    table = Table(title=result["model"])
+    for column in ("task", "metric", "score %", "95 % interval", "items"):
+        table.add_column(column, justify="left" if column in {"task", "metric"} else "right")
+    for name, metrics in [*result["tasks"].items(), ("overall", result["overall"])]:
+        for metric, score in metrics.items():
+            table.add_row(name, metric, *_cells(score))
+    STDOUT.print(table)
+    for metric, score in result.get("difference", {}).items():
+        value, interval, n = _cells(score)
+        STDOUT.print(
+            f"{metric}: {value} points against {result['against']} (95 % {interval}, p = {score['p']:.4g}, {n} items)",
+            markup=False,
+        )
+
+
+def print_recipe(result: dict[str, Any]) -> None:
+    """A line a step."""
+    for step in result["steps"]:
+        STDOUT.print(f"{step['name']}: {step['state']} -> {step['output']}", markup=False)
+
+
+def _cells(score: dict[str, Any]) -> tuple[str, str, str]:
+    return (
+        f"{100 * score['value']:.1f}",
+        f"{100 * score['low']:.1f} to {100 * score['high']:.1f}",
+        str(score["n"]),
+    )
