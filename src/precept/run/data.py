@@ -56,9 +56,7 @@ def stats(paths: Sequence[str], *, model: str | None, chat_template: str | None,
         _print_stats(document, loaded.files)
     if not any(entry["format"] for entry in document["files"]):
         reasons = {refusal["reason"] for entry in document["files"] for refusal in entry["refused"]}
-        raise InputError(
-            "no file could be read", code="no-readable-file", found="; ".join(sorted(reasons)[:5])
-        )
+        raise InputError("no file could be read", code="no-readable-file", found="; ".join(sorted(reasons)[:5]))
 
 
 def convert(paths: Sequence[str], *, to: str, output: Path, bad_rows: str, as_json: bool) -> None:
@@ -91,7 +89,7 @@ def _renderer(model: str, chat_template: str | None) -> Any:
         checked.config,
         settings,
         date=datetime.date.today(),
-        max_length=longest_allowed(checked.config, settings),
+        max_length=longest_allowed(checked, settings),
     )
 
 
@@ -114,6 +112,5 @@ def _print_stats(document: dict[str, Any], files: Sequence[Any]) -> None:
             STDOUT.print(f"    and {len(entry['refused']) - 5} more refused rows", markup=False)
     if tokens := document.get("tokens"):
         lengths = ", ".join(f"{name} {value}" for name, value in tokens["length"].items())
-        STDOUT.print(
-            f"{tokens['sequences']} sequences, {tokens['real']:,} tokens, {tokens['trained']:,} trained; lengths {lengths}"
-        )
+        counts = f"{tokens['sequences']} sequences, {tokens['real']:,} tokens, {tokens['trained']:,} trained"
+        STDOUT.print(f"{counts}; lengths {lengths}")

@@ -41,9 +41,7 @@ def run_eval(
     for name in (model, against):
         if name is not None:
             check_model_folder(resolve_model(name))
-    loaded_tasks = [
-        _load(path, limit=limit, max_new_tokens=max_new_tokens, bad_rows=bad_rows) for path in tasks
-    ]
+    loaded_tasks = [_load(path, limit=limit, max_new_tokens=max_new_tokens, bad_rows=bad_rows) for path in tasks]
     if len({task.name for task, _ in loaded_tasks}) < len(loaded_tasks):
         raise InputError("two tasks have the same name", code="duplicate-task", found=", ".join(tasks))
 
@@ -83,9 +81,7 @@ def _load(
         task = replace(task, max_new_tokens=max_new_tokens)
     items = items_from_rows(rows[:limit], task)
     if not items:
-        raise InputError(
-            "the task has no item with a reference to score against", code="empty-task", where=path
-        )
+        raise InputError("the task has no item with a reference to score against", code="empty-task", where=path)
     return task, items
 
 
@@ -94,9 +90,7 @@ def _task_name(path: str) -> str:
     return Path(path.partition("#")[0]).name.split(".")[0]
 
 
-def _answer(
-    model: Any, tasks: Sequence[tuple[Task, list[Item]]], output: Path
-) -> dict[str, list[ItemResult]]:
+def _answer(model: Any, tasks: Sequence[tuple[Task, list[Item]]], output: Path) -> dict[str, list[ItemResult]]:
     """Every task's results, written to disk as soon as a task is done."""
     output.mkdir(parents=True, exist_ok=True)
     results = {}

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from precept.models.folder import check_model_folder, fingerprint, resolve_model
+from precept.models.folder import check_model_folder, resolve_model
 from precept.run.console import print_json, say
+from precept.run.fingerprint import fingerprint
 from precept.run.output import open_output
 
 

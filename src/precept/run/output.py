@@ -117,9 +117,7 @@ def open_output(
 
 def _make(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
-        raise InputError(
-            "the output path is a file", code="output-is-a-file", where=str(folder), do="name a folder"
-        )
+        raise InputError("the output path is a file", code="output-is-a-file", where=str(folder), do="name a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / LOCK).touch()

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from precept.forest import build_forest, cut
-from precept.models.folder import ModelFolder, context_length
-from precept.models.load import LoadedModel, load_model, load_tokenizer
+from precept.models.folder import ModelFolder
+from precept.models.load import LoadedModel, load_model, load_tokenizer, max_positions
 from precept.models.probe import Chosen, choose_policy
 from precept.render import Rendered, Renderer, needed_tokens
 from precept.run.console import say
@@ -34,18 +34,26 @@ class RenderedData:
     max_length: int
 
 
-def longest_allowed(config: Mapping[str, Any], settings: RunSettings) -> int:
+def model_limit(folder: ModelFolder, *, trust_remote_code: bool = False) -> int | None:
+    """Most tokens a sequence may have in this model, or None where it names no limit."""
+    from transformers import AutoConfig
+
+    return max_positions(AutoConfig.from_pretrained(str(folder.base), trust_remote_code=trust_remote_code))
+
+
+def longest_allowed(folder: ModelFolder, settings: RunSettings) -> int:
     """``max_length``: what was set, else the model's limit, at most 4096."""
-    return settings.render.max_length or min(context_length(config) or LONGEST_DEFAULT, LONGEST_DEFAULT)
+    if settings.render.max_length is not None:
+        return settings.render.max_length
+    limit = model_limit(folder, trust_remote_code=settings.model.trust_remote_code)
+    chosen = min(limit or LONGEST_DEFAULT, LONGEST_DEFAULT)
+    say(f"max_length {chosen} (the model's own limit: {limit or 'none named'})")
+    return chosen
 
 
-def render_data(
-    raw: RawData, folder: ModelFolder, settings: RunSettings, *, date: datetime.date
-) -> RenderedData:
+def render_data(raw: RawData, folder: ModelFolder, settings: RunSettings, *, date: datetime.date) -> RenderedData:
     """Render all rows with the template in force; stops at rows that cannot be expressed, as ``bad_rows`` says."""
-    max_length = longest_allowed(folder.config, settings)
-    if settings.render.max_length is None:
-        say(f"max_length {max_length} (the model's limit: {context_length(folder.config) or 'none named'})")
+    max_length = longest_allowed(folder, settings)
     tokenizer = load_tokenizer(folder.path, trust_remote_code=settings.model.trust_remote_code)
     new_tokens = needed_tokens(tokenizer, settings.render) if settings.render.add_tokens else ()
     if new_tokens:
@@ -77,14 +85,12 @@ def make_renderer(
     )
 
 
-def load_for_training(
-    folder: ModelFolder, data: RenderedData, settings: RunSettings
-) -> tuple[LoadedModel, Chosen]:
+def load_for_training(folder: ModelFolder, data: RenderedData, settings: RunSettings) -> tuple[LoadedModel, Chosen]:
     """The model with its adapter, and the policy that was proven exact on it."""
     import torch
 
     torch.manual_seed(settings.loop.seed)
-    loaded = load_model(folder.path, settings.model, train=True, new_tokens=data.new_tokens)
+    loaded = load_model(folder.path, settings.model, train=True, new_tokens=data.new_tokens, seed=settings.loop.seed)
     chosen = choose_policy(
         loaded.model, sharing=settings.model.sharing, build=build_forest, compute_dtype=loaded.compute_dtype
     )

@@ -24,9 +24,7 @@ class MetricsFile:
     def __init__(self, path: Path, *, keep_until: int | None) -> None:
         kept = b""
         if keep_until is not None and path.is_file():
-            kept = b"".join(
-                line + b"\n" for line in _complete_lines(path) if orjson.loads(line)["step"] <= keep_until
-            )
+            kept = b"".join(line + b"\n" for line in _complete_lines(path) if orjson.loads(line)["step"] <= keep_until)
         write_atomic(path, kept)
         self._file = path.open("ab", buffering=0)
 
@@ -43,7 +41,7 @@ def _complete_lines(path: Path) -> list[bytes]:
 
 
 class Bar:
-    """Progress with loss, real and distinct tokens per second, time left and memory; lines where there is no terminal."""
+    """Loss, real and distinct tokens per second, memory, time left; lines where there is no terminal."""
 
     def __init__(self, total: int, done: int) -> None:
         self._total = total

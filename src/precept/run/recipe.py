@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from precept.errors import InputError
-from precept.models.folder import fingerprint, resolve_model
+from precept.models.folder import resolve_model
 from precept.run.console import say
+from precept.run.fingerprint import fingerprint
 from precept.run.output import open_output, stored_result
 from precept.run.recipe_file import Recipe, Step, find_recipe, override, read_recipe
 from precept.run.settings import CLASSES, explain_invalid, parse_settings, unknown_key
@@ -69,9 +70,7 @@ def run(name: str, *, overrides: Sequence[str], output: Path | None, fresh: bool
         folder = root / step.name
         say(f"step '{step.name}' ({step.uses}) -> {folder}")
         state, result = RUNNERS[step.uses.partition(".")[0]](step, folder, fresh)
-        done.append(
-            {"name": step.name, "uses": step.uses, "state": state, "output": str(folder), "result": result}
-        )
+        done.append({"name": step.name, "uses": step.uses, "state": state, "output": str(folder), "result": result})
     return {"recipe": recipe.name, "output": str(root), "steps": done}
 
 
@@ -183,9 +182,7 @@ def _once(
 def _file_hash(path: str, step: Step) -> str:
     file = Path(path.partition("#")[0])
     if file.is_dir():
-        return hashlib.sha256(
-            "".join(_file_hash(str(p), step) for p in sorted(file.iterdir())).encode()
-        ).hexdigest()
+        return hashlib.sha256("".join(_file_hash(str(p), step) for p in sorted(file.iterdir())).encode()).hexdigest()
     if not file.is_file():
         raise InputError("no such file", code="file-not-found", where=step.where("task"), found=path)
     return hashlib.sha256(file.read_bytes()).hexdigest()

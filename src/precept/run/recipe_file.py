@@ -59,9 +59,7 @@ def read_recipe(path: Path) -> Recipe:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         detail = " ".join(str(error).split())
-        raise InputError(
-            "the recipe is not valid YAML", code="recipe-yaml", where=str(path), found=detail
-        ) from error
+        raise InputError("the recipe is not valid YAML", code="recipe-yaml", where=str(path), found=detail) from error
     top = _mapping(root, path, "the recipe")
     _known(top, RECIPE_KEYS, path)
     if not isinstance(steps := top.get("steps", (None, None))[1], yaml.SequenceNode) or not steps.value:
@@ -69,9 +67,7 @@ def read_recipe(path: Path) -> Recipe:
     parsed = tuple(_step(node, path) for node in steps.value)
     names = [step.name for step in parsed]
     if len(set(names)) < len(names):
-        raise InputError(
-            "two steps have the same name", code="recipe-steps", where=str(path), found=", ".join(names)
-        )
+        raise InputError("two steps have the same name", code="recipe-steps", where=str(path), found=", ".join(names))
     name = top["name"][1].value if "name" in top else path.stem
     return Recipe(str(name), path, parsed)
 

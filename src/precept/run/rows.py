@@ -75,9 +75,7 @@ def settle_refusals(
             found="\n    " + summary,
             do=f"mend them, or go on without them with {do}",
         )
-    say(
-        f"left out {len(refusals)} of {kept + len(refusals)} rows (listed in data_manifest.json):\n    {summary}"
-    )
+    say(f"left out {len(refusals)} of {kept + len(refusals)} rows (listed in data_manifest.json):\n    {summary}")
 
 
 def refuse_comparisons(rows: Sequence[Row], *, method: str) -> None:

@@ -90,9 +90,7 @@ def read_scalar(text: str) -> Any:
         return text
 
 
-def parse_settings(
-    pairs: Mapping[str, Any], *, where: Callable[[str], str | None] = lambda key: None
-) -> RunSettings:
+def parse_settings(pairs: Mapping[str, Any], *, where: Callable[[str], str | None] = lambda key: None) -> RunSettings:
     """Check flat keys and sort them into the settings classes. ``where`` tells the file and line of a key.
 
     Raises InputError for an unknown key, with the nearest valid one, and for a value that does not fit.
@@ -151,9 +149,7 @@ def _batch_size_as_product(flat: dict[str, Any], where: Callable[[str], str | No
     return flat
 
 
-def explain_invalid(
-    error: ValidationError, given: Mapping[str, Any], where: Callable[[str], str | None]
-) -> InputError:
+def explain_invalid(error: ValidationError, given: Mapping[str, Any], where: Callable[[str], str | None]) -> InputError:
     """The first fault that pydantic found, as our error with file and line."""
     first = error.errors(include_url=False)[0]
     key = str(first["loc"][0]) if first["loc"] else ""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from precept.errors import InputError
-from precept.models.folder import ModelFolder, check_model_folder, fingerprint, resolve_model
+from precept.models.folder import ModelFolder, check_model_folder, resolve_model
 from precept.run.console import say
+from precept.run.fingerprint import fingerprint
 from precept.run.output import Output, describe_machine, open_output, stored_result
 from precept.run.rows import RawData, read_data
 from precept.run.settings import RunSettings, parse_settings, unknown_key
@@ -103,9 +104,7 @@ def _compare_machine(out: Output) -> None:
         odd = [k for k in ("processor", "threads", "device") if before.get(k) != now[k]]
         odd += ["torch"] if before.get("versions", {}).get("torch") != now["versions"]["torch"] else []
         if odd:
-            say(
-                f"this run began with another {', '.join(odd)}: going on is exact in float32 bounds, not bit for bit"
-            )
+            say(f"this run began with another {', '.join(odd)}: going on is exact in float32 bounds, not bit for bit")
     out.write_json("environment.json", now)
 
 

@@ -52,16 +52,12 @@ class Run:
         sequences = data.train.sequences
         budget = tokens_per_forest(settings, sequences, device=str(loaded.device))
         self.forests = ForestMaker(sequences, chosen, max_tokens=budget)
-        self.schedule = Schedule(
-            len(sequences), settings.loop.batch_size, seed=settings.loop.seed, data_hash=raw.hash
-        )
+        self.schedule = Schedule(len(sequences), settings.loop.batch_size, seed=settings.loop.seed, data_hash=raw.hash)
         self.total = total_steps(settings.loop, self.schedule.steps_per_epoch)
         default = DEFAULT_LEARNING_RATES[(method, settings.model.adapter)]
         self.learning_rate = settings.optimizer.learning_rate or default
         held_out = data.held_out.sequences if data.held_out else []
-        self.held_out = (
-            ForestMaker(held_out, chosen, max_tokens=budget)(range(len(held_out))) if held_out else []
-        )
+        self.held_out = ForestMaker(held_out, chosen, max_tokens=budget)(range(len(held_out))) if held_out else []
         self.checkpoints = CheckpointStore(out.folder, keep=settings.loop.save_total_limit)
 
     def fit(self) -> Counters:

@@ -58,9 +58,7 @@ class CheckpointStore:
         shutil.rmtree(partial, ignore_errors=True)
         try:
             partial.mkdir(parents=True)
-            save_file(
-                {k: v.detach().contiguous().cpu() for k, v in checkpoint.weights.items()}, partial / WEIGHTS
-            )
+            save_file({k: v.detach().contiguous().cpu() for k, v in checkpoint.weights.items()}, partial / WEIGHTS)
             moments = {k: v.detach().contiguous().cpu() for k, v in checkpoint.optimizer.items()}
             save_file({**moments, "random": checkpoint.random.cpu()}, partial / OPTIMIZER)
             digests = {name: _sha256(partial / name) for name in (WEIGHTS, OPTIMIZER)}
@@ -111,9 +109,7 @@ class CheckpointStore:
             try:
                 return self.load(step), notices
             except WorkError as error:
-                notices.append(
-                    f"{error.where} is damaged ({error.found}); going back to the checkpoint before it"
-                )
+                notices.append(f"{error.where} is damaged ({error.found}); going back to the checkpoint before it")
         return None, notices
 
     def clear_partial(self) -> None:

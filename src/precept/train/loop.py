@@ -113,9 +113,7 @@ def _take_step(
     """One optimizer step over the forests of the batch; returns its record for the log."""
     began = time.perf_counter()
     step = counters.step
-    learning_rate = learning_rate_at(
-        step, peak=work.peak_learning_rate, total=work.total_steps, settings=settings
-    )
+    learning_rate = learning_rate_at(step, peak=work.peak_learning_rate, total=work.total_steps, settings=settings)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     loss_sum, count, real, distinct, trained = 0.0, 0.0, 0, 0, 0
@@ -128,9 +126,7 @@ def _take_step(
         distinct += forest.distinct_tokens
         trained += len(forest.answers.edge)
     mean = loss_sum / count if count else math.nan
-    norm = (
-        scale_and_clip(work.parameters, count=count, max_norm=settings.max_grad_norm) if count else math.nan
-    )
+    norm = scale_and_clip(work.parameters, count=count, max_norm=settings.max_grad_norm) if count else math.nan
     if not (math.isfinite(mean) and math.isfinite(norm)):
         raise WorkError(
             f"the loss of step {step + 1} is {mean} and its gradient norm {norm}",

@@ -31,7 +31,7 @@ def make_optimizer(
 
 
 def learning_rate_at(step: int, *, peak: float, total: int, settings: OptimizerSettings) -> float:
-    """Learning rate of 0-based ``step``: a linear rise over the warm-up, then the schedule down to zero at ``total``."""
+    """Learning rate of 0-based ``step``: a linear rise over the warm-up, then the schedule down to 0 at ``total``."""
     warmup = math.ceil(settings.warmup_ratio * total)
     if step < warmup:
         return peak * (step + 1) / warmup
@@ -59,9 +59,7 @@ def scale_and_clip(parameters: Mapping[str, Tensor], *, count: float, max_norm: 
     return norm
 
 
-def optimizer_tensors(
-    optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The optimizer's state as named tensors: ``<parameter>.<moment>``."""
     return {
         f"{name}.{key}": value
@@ -76,9 +74,7 @@ def restore_optimizer(
     """Put back what ``optimizer_tensors`` gave. Parameters that were never stepped have no state."""
     for name, parameter in parameters.items():
         state = {
-            key: tensors[f"{name}.{key}"]
-            for key in ("step", "exp_avg", "exp_avg_sq")
-            if f"{name}.{key}" in tensors
+            key: tensors[f"{name}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}.{key}" in tensors
         }
         if state:
             device = parameter.device

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-# By method and adapter: full tuning moves every weight and wants small steps, adapters start at zero and want large ones.
+# By method and adapter: full tuning moves every weight and wants small steps, adapters start at zero.
 DEFAULT_LEARNING_RATES = {
     ("sft", "none"): 2e-5,
     ("sft", "lora"): 2e-4,
@@ -73,9 +73,7 @@ class LoopSettings(BaseModel):
     @model_validator(mode="after")
     def _early_stopping_needs_evaluations(self) -> LoopSettings:
         if self.early_stopping_patience is not None and self.eval_steps is None:
-            raise ValueError(
-                "early_stopping_patience needs eval_steps: set how often the evaluation loss is measured"
-            )
+            raise ValueError("early_stopping_patience needs eval_steps: set how often the evaluation loss is measured")
         return self
 
 
