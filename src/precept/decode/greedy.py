@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
-
-import torch
-from transformers import GenerationConfig
+from typing import TYPE_CHECKING, Any
 
 from precept.decode.inference import decoder_start_id, evaluation_mode, forward_only
 from precept.types import Generation, IntArray
+
+if TYPE_CHECKING:
+    import torch
 
 
 class GreedySampler:
@@ -64,17 +64,13 @@ class GreedySampler:
     def _refusal(self, length: int, max_new_tokens: int) -> str | None:
         if length == 0:
             return "empty prompt"
-        new = (
-            0 if self.is_encoder_decoder else max_new_tokens
-        )  # a decoder of its own counts its own positions
+        new = 0 if self.is_encoder_decoder else max_new_tokens  # its decoder counts its own positions
         if self.max_context is None or length + new <= self.max_context:
             return None
         tokens = f"{length} tokens + {new} new" if new else f"{length} tokens"
         return f"prompt of {tokens} exceeds the context of {self.max_context}"
 
-    def _batches(
-        self, indices: Sequence[int], prompts: Sequence[IntArray], max_new_tokens: int
-    ) -> Iterator[list[int]]:
+    def _batches(self, indices: Sequence[int], prompts: Sequence[IntArray], max_new_tokens: int) -> Iterator[list[int]]:
         """Longest first, so that a batch that does not fit memory fails at once."""
         ordered = sorted(indices, key=lambda index: -len(prompts[index]))
         start = 0
@@ -86,6 +82,9 @@ class GreedySampler:
 
     def _generate_batch(self, prompts: Sequence[IntArray], max_new_tokens: int) -> list[list[int]]:
         """The new tokens of each prompt, with what follows the first stop token."""
+        import torch
+        from transformers import GenerationConfig
+
         longest = max(map(len, prompts))
         input_ids = torch.full((len(prompts), longest), self._pad_id)
         attention_mask = torch.zeros_like(input_ids)
@@ -130,11 +129,9 @@ class GreedySampler:
 def _without_generation_config(model: Any) -> Iterator[None]:
     """``generate`` fills every setting that it is not given from the model's own generation config, which
     would let a folder's repetition penalty or temperature into a greedy run. Adapters hold a second one."""
-    held = [
-        (module, module.generation_config)
-        for module in model.modules()
-        if "generation_config" in vars(module)
-    ]
+    from transformers import GenerationConfig
+
+    held = [(module, module.generation_config) for module in model.modules() if "generation_config" in vars(module)]
     for module, _ in held:
         module.generation_config = GenerationConfig()
     try:

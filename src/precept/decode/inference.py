@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 @contextmanager
@@ -24,6 +25,8 @@ def evaluation_mode(model: Any) -> Iterator[None]:
 @contextmanager
 def forward_only(model: Any, compute_dtype: torch.dtype | None) -> Iterator[None]:
     """No gradients, and autocast to ``compute_dtype`` where it is given and not the model's own."""
+    import torch
+
     enabled = compute_dtype is not None and compute_dtype != model.dtype
     with torch.no_grad(), torch.autocast(model.device.type, dtype=compute_dtype, enabled=enabled):
         yield

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from precept.decode.inference import decoder_start_id, evaluation_mode, forward_only
 from precept.types import IntArray
+
+if TYPE_CHECKING:
+    import torch
 
 REPLACEMENT = "\ufffd"
 
@@ -26,13 +27,15 @@ def stream(
     seed: int | None = None,
     compute_dtype: torch.dtype | None = None,
 ) -> Iterator[str]:
-    """Pieces of the answer's text. Joined they are the text of all its tokens, special ones left out; no piece
-    ends inside a character.
+    """Pieces of the answer's text. Joined they are the text of all its tokens, special ones left out; no
+    piece ends inside a character.
 
-    ``temperature`` 0 takes the likeliest token. Above 0 a token is drawn from the smallest set of tokens whose
-    probability reaches ``top_p``, by a generator of its own: the same ``seed`` gives the same text, and no
-    global random state is used. Closing the iterator early leaves the model as it was.
+    ``temperature`` 0 takes the likeliest token. Above 0 a token is drawn from the smallest set of tokens
+    whose probability reaches ``top_p``, by a generator of its own: the same ``seed`` gives the same text, and
+    no global random state is used. Closing the iterator early leaves the model as it was.
     """
+    import torch
+
     assert len(prompt_ids), "needs a prompt"
     generator = torch.Generator()
     if seed is None:
@@ -98,6 +101,8 @@ def _next_tokens(
 
 
 def _batch_of_one(model: Any, tokens: Sequence[int]) -> torch.Tensor:
+    import torch
+
     return torch.tensor([tokens], device=model.device)
 
 
@@ -109,6 +114,8 @@ def _last_logits_only(model: Any) -> dict[str, int]:
 
 
 def _pick(logits_V: torch.Tensor, *, temperature: float, top_p: float, generator: torch.Generator) -> int:
+    import torch
+
     logits_V = logits_V.float().cpu()
     if temperature == 0:
         return int(logits_V.argmax())
