@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from precept.errors import InputError
 from precept.models.folder import ADAPTER_WEIGHTS, check_safetensors
 from precept.models.settings import ALL_LINEAR, ModelSettings
 
 
-def add_adapter(model: Any, settings: ModelSettings, *, added: Sequence[int] = (), seed: int = 0) -> Any:
+def add_adapter(model: Any, settings: ModelSettings, *, added: Sequence[int] = ()) -> Any:
     """The model with a fresh float32 adapter, all else frozen; outputs change only once it is trained.
 
     ``all-linear`` is every linear layer but the output head. Rows of ``added`` token ids are trained in the
-    input embedding and the output head, once where these are tied.
+    input embedding and the output head, once where these are tied. The matrices are drawn from torch's
+    random state.
     """
     from peft import LoraConfig, TaskType, get_peft_model
 
@@ -35,8 +34,7 @@ def add_adapter(model: Any, settings: ModelSettings, *, added: Sequence[int] = (
         trainable_token_indices=_token_rows(model, added),
         task_type=TaskType.SEQ_2_SEQ_LM if encoder_decoder else TaskType.CAUSAL_LM,
     )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        torch.default_generator.manual_seed(seed)
+    with warnings.catch_warnings():
         # peft prepares ranks for fused experts also where it then finds none of that name
         warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys did not match")
         try:

@@ -9,6 +9,7 @@ import json
 import re
 import struct
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
+RELATIVE_POSITIONS = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "bloom", "mpt"}
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -102,9 +105,7 @@ def check_model_folder(path: Path, *, trust_remote_code: bool = False, tokenizer
         )
     config = _read_json(path / "config.json")
     if not config.get("model_type"):
-        raise InputError(
-            "config.json names no model_type", code="no-model-type", where=str(path / "config.json")
-        )
+        raise InputError("config.json names no model_type", code="no-model-type", where=str(path / "config.json"))
     _check_code(path, config, trust_remote_code)
     _check_weights(path)
     if tokenizer:
@@ -135,7 +136,7 @@ def _check_adapter_folder(path: Path, *, trust_remote_code: bool) -> ModelFolder
             found=f"base_model_name_or_path = {base_name!r} ({error.what})",
             do="put the base there, or set base_model_name_or_path to where it is",
         ) from error
-    own_tokenizer = any((path / name).is_file() for name in TOKENIZER_FILES)
+    own_tokenizer = _has_tokenizer(path)
     base = check_model_folder(base_path, trust_remote_code=trust_remote_code, tokenizer=not own_tokenizer)
     if base.is_adapter:
         raise InputError(
@@ -148,6 +149,22 @@ def _check_adapter_folder(path: Path, *, trust_remote_code: bool) -> ModelFolder
     if own_tokenizer:
         _check_tokenizer(path)
     return ModelFolder(path=path, base=base_path, config=base.config, adapter_config=adapter_config)
+
+
+def tokenizer_folder(path: Path) -> Path:
+    """Where the tokenizer of a checked folder lies: an adapter may leave it to its base."""
+    if (path / ADAPTER_CONFIG).is_file() and not _has_tokenizer(path):
+        return resolve_model(_read_json(path / ADAPTER_CONFIG)["base_model_name_or_path"])
+    return path
+
+
+def context_length(config: Mapping[str, Any]) -> int | None:
+    """Most tokens a sequence may have, by config.json; None where positions are relative (ALiBi, T5)."""
+    text = config.get("text_config") or config
+    if text.get("model_type") in RELATIVE_POSITIONS or text.get("alibi"):
+        return None
+    limit = next((text[key] for key in CONTEXT_KEYS if text.get(key)), None)
+    return int(limit) if limit else None
 
 
 def check_safetensors(path: Path) -> dict[str, str]:
@@ -255,8 +272,12 @@ def _refuse_missing_weights(path: Path, wanted: str) -> None:
     )
 
 
+def _has_tokenizer(path: Path) -> bool:
+    return any((path / name).is_file() for name in TOKENIZER_FILES)
+
+
 def _check_tokenizer(path: Path) -> None:
-    if not any((path / name).is_file() for name in TOKENIZER_FILES):
+    if not _has_tokenizer(path):
         raise InputError(
             "the folder holds no tokenizer",
             code="no-tokenizer",

@@ -27,9 +27,7 @@ def fetch_from_hub(name: str) -> Path:
         pass
     if constants.HF_HUB_OFFLINE:
         raise _not_found(name, [*tried, "not the hub, since HF_HUB_OFFLINE is set"])
-    fault = _fetch(name, ["config.json", "adapter_config.json"], timeout=TIMEOUT_SECONDS) or _fetch(
-        name, PATTERNS
-    )
+    fault = _fetch(name, ["config.json", "adapter_config.json"], timeout=TIMEOUT_SECONDS) or _fetch(name, PATTERNS)
     if fault:
         raise _not_found(name, [*tried, f"{constants.ENDPOINT} ({fault})"])
     folder = Path(snapshot_download(name, local_files_only=True))

@@ -13,12 +13,12 @@ import torch
 
 from precept.errors import InputError
 from precept.models.adapters import add_adapter, open_adapter
-from precept.models.folder import TOKENIZER_FILES, check_model_folder, stored_dtype
+from precept.models.folder import check_model_folder, context_length, stored_dtype, tokenizer_folder
+from precept.models.precision import STORED, choose_compute_dtype, choose_device, choose_weight_dtype
 from precept.models.quantize import check_quantized, nf4_config
 from precept.models.settings import ModelSettings
 from precept.models.tokens import add_tokens, grow_embeddings
 
-_DTYPES = {"F32": torch.float32, "F64": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 _NAMED_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id")
 
 
@@ -46,13 +46,16 @@ class LoadedModel:
 
 
 def load_tokenizer(path: Path, *, trust_remote_code: bool = False) -> Any:
-    """The folder's tokenizer. One without character offsets (a slow one) is refused: masks need them."""
+    """The folder's tokenizer, or its base's where an adapter has none.
+
+    One without character offsets (a slow one) is refused: what is trained is found by them.
+    """
     from transformers import AutoTokenizer
 
     try:
-        with _quiet():
+        with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
-                str(path), trust_remote_code=trust_remote_code, local_files_only=True
+                str(tokenizer_folder(path)), trust_remote_code=trust_remote_code, local_files_only=True
             )
     except (ValueError, OSError, ImportError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
@@ -79,13 +82,12 @@ def load_model(
     train: bool,
     device: str | None = None,
     new_tokens: Sequence[str] = (),
-    seed: int = 0,
 ) -> LoadedModel:
     """Load a folder's weights exactly, or refuse it.
 
-    To train: float32 weights, or a frozen base with a fresh adapter drawn from ``seed``, in train mode, with
-    ``new_tokens`` added. Else: weights in the compute dtype, in eval mode, and an adapter folder on its base.
-    InputError where a tensor is missing, left over or of another shape: nothing is initialised in silence.
+    To train: float32 weights, or a frozen base with a fresh adapter drawn from torch's random state, in train
+    mode, with ``new_tokens`` added. Else: weights in the compute dtype, in eval mode, and an adapter folder
+    on its base. InputError where a tensor is missing, left over or of another shape: nothing is initialised in silence.
     """
     folder = check_model_folder(path, trust_remote_code=settings.trust_remote_code)
     if folder.is_adapter and train:
@@ -96,14 +98,11 @@ def load_model(
             do="fold it into its base with 'precept merge', and train the result",
         )
     place = choose_device(device)
-    base_dtype = _DTYPES.get(stored_dtype(folder.base), torch.float32)
+    base_dtype = STORED.get(stored_dtype(folder.base), torch.float32)
     compute_dtype = choose_compute_dtype(settings.dtype, place, base_dtype=base_dtype, train=train)
-    own_tokenizer = any((path / name).is_file() for name in TOKENIZER_FILES)
-    tokenizer = load_tokenizer(
-        path if own_tokenizer else folder.base, trust_remote_code=settings.trust_remote_code
-    )
+    tokenizer = load_tokenizer(path, trust_remote_code=settings.trust_remote_code)
     adapter = settings.adapter if train else "none"
-    weight_dtype = _weight_dtype(adapter, base_dtype, compute_dtype, train=train)
+    weight_dtype = choose_weight_dtype(adapter, base_dtype=base_dtype, compute_dtype=compute_dtype, train=train)
     model = _load_weights(folder.base, settings, weight_dtype, compute_dtype, place, adapter)
     if folder.is_adapter:
         _fit_vocabulary(model, tokenizer)
@@ -112,9 +111,10 @@ def load_model(
         notices.append(check_quantized(model))
     added = add_tokens(tokenizer, model, new_tokens)
     if adapter != "none":
-        model = add_adapter(model, settings, added=added, seed=seed)
+        model = add_adapter(model, settings, added=added)
     elif folder.is_adapter:
         model = open_adapter(model, path)
+        _read_generation_config(model, path)
     if not train:
         model.requires_grad_(False)
     model = model.to(place).train(train)
@@ -128,74 +128,11 @@ def load_model(
         compute_dtype=compute_dtype,
         device=place,
         is_encoder_decoder=bool(model.config.is_encoder_decoder),
-        max_positions=max_positions(model.config),
+        max_positions=context_length(model.config.to_dict()),
         adapter="saved" if folder.is_adapter else adapter,
         added_ids=added,
         notices=tuple(notices),
     )
-
-
-def choose_device(device: str | None = None) -> torch.device:
-    """The one CUDA device, else the processor. Several visible devices are refused."""
-    if device is not None:
-        return torch.device(device)
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if count > 1:
-        raise InputError(
-            "one CUDA device is used, and several are visible",
-            code="several-devices",
-            found=f"{count} devices",
-            do="choose one: CUDA_VISIBLE_DEVICES=0 precept ...",
-        )
-    return torch.device("cuda" if count else "cpu")
-
-
-def choose_compute_dtype(
-    wanted: str, device: torch.device, *, base_dtype: torch.dtype, train: bool
-) -> torch.dtype:
-    """bfloat16 where the device computes in it, else float32; never float16.
-
-    Outside training a model that is stored in float32 is computed in float32.
-    """
-    if wanted != "auto":
-        return torch.bfloat16 if wanted == "bfloat16" else torch.float32
-    if not computes_in_bfloat16(device) or (not train and base_dtype == torch.float32):
-        return torch.float32
-    return torch.bfloat16
-
-
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """True where bfloat16 products run in hardware: emulation is slower than float32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return False
-    if not hasattr(torch.cpu, "get_capabilities"):  # torch before 2.10
-        return bool(torch.cpu._is_avx512_bf16_supported())
-    found = torch.cpu.get_capabilities()
-    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "sve_bf16"))
-
-
-def max_positions(config: Any) -> int | None:
-    """Most tokens a sequence may have, or None where positions are relative (ALiBi, T5's buckets)."""
-    text = config.get_text_config(decoder=True)
-    if text.model_type in {"t5", "mt5", "umt5", "bloom", "mpt"} or getattr(text, "alibi", False):
-        return None
-    limit = getattr(text, "max_position_embeddings", None)
-    return int(limit) if limit else None
-
-
-def _weight_dtype(
-    adapter: str, base_dtype: torch.dtype, compute_dtype: torch.dtype, *, train: bool
-) -> torch.dtype:
-    """Float32 masters for full tuning; a frozen base keeps bfloat16 where that is computed in.
-
-    A float16 base becomes float32: its residual stream would overflow in float16 and lose bits in bfloat16.
-    """
-    if not train:
-        return compute_dtype
-    keeps = adapter != "none" and base_dtype == compute_dtype == torch.bfloat16
-    return torch.bfloat16 if keeps else torch.float32
 
 
 def _load_weights(
@@ -211,7 +148,7 @@ def _load_weights(
 
     options: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code, "local_files_only": True}
     try:
-        with _quiet():
+        with quiet():
             config = AutoConfig.from_pretrained(str(path), **options)
             _refuse_encoders(config, path)
             if settings.attn_implementation != "auto":
@@ -311,20 +248,33 @@ def _check_vocabulary(model: Any, tokenizer: Any, path: Path) -> list[str]:
             found=", ".join(f"{token!r} = {beyond[token]}" for token in used[:5]),
             do="use the tokenizer that the model was trained with",
         )
-    return [
-        f"{len(beyond)} special tokens have no row in the embedding and must not occur: {sorted(beyond)[:3]}"
-    ]
+    return [f"{len(beyond)} special tokens have no row in the embedding and must not occur: {sorted(beyond)[:3]}"]
 
 
 def _repair_generation_config(model: Any) -> None:
-    """Sampling values beside do_sample=false (as in Llama 2) mean sampling, and could not be saved else."""
-    config = getattr(model, "generation_config", None)
-    if config is None or config.do_sample:
-        return
-    sampling = (config.temperature, config.top_p, config.top_k, config.min_p, config.typical_p)
-    neutral = ((None, 1.0), (None, 1.0), (None, 50, 0), (None,), (None, 1.0))
-    if any(value not in allowed for value, allowed in zip(sampling, neutral, strict=True)):
-        config.do_sample = True
+    """Make it savable: sampling values beside do_sample=false, as Llama 2 was published with, mean sampling."""
+    from transformers import GenerationConfig
+
+    if not _is_valid(model.generation_config):
+        model.generation_config.do_sample = True
+    if not _is_valid(model.generation_config):
+        model.generation_config = GenerationConfig.from_model_config(model.config)
+
+
+def _is_valid(generation_config: Any) -> bool:
+    try:
+        generation_config.validate(strict=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_generation_config(model: Any, path: Path) -> None:
+    """An adapter folder brings the end tokens that were trained."""
+    from transformers import GenerationConfig
+
+    if (path / "generation_config.json").is_file():
+        model.get_base_model().generation_config = GenerationConfig.from_pretrained(str(path))
 
 
 def _checkpoint_activations(model: Any) -> None:
@@ -336,7 +286,7 @@ def _checkpoint_activations(model: Any) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the bars and tables that transformers prints while loading: faults are raised, not logged."""
     from transformers.utils import logging as transformers_logging
 

@@ -44,7 +44,7 @@ def is_four_bit(parameter: torch.Tensor) -> bool:
 
 
 def scalar_count(parameter: torch.Tensor) -> int:
-    """How many numbers a weight stands for: two in a byte where it is packed, whatever dtype carries the bytes."""
+    """How many numbers a weight stands for: two in a byte where it is packed."""
     if is_four_bit(parameter):
         return parameter.numel() * parameter.element_size() * 2
     return parameter.numel()
