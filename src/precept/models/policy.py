@@ -1,0 +1,120 @@
+"""Policies: models that score forests through transformers' public interface.
+
+``ScoringPolicy`` holds what all of them share; a subclass says how to get the hidden states at given nodes.
+``ForestPolicy`` is the one for models whose attention follows a mask and whose positions follow
+``position_ids``: it computes each distinct token once. Which one is exact for a model is found by
+``precept.models.probe``.
+
+Shapes: T nodes, E edges, S sequences, N nodes asked for, H hidden size.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from precept.models.head import Head, edge_logps, find_head
+from precept.models.masks import attention_masks
+from precept.types import Forest, LongArray
+
+
+def transformers_model(model: Any) -> Any:
+    """The transformers model inside: adapters of peft live in its layers and stay active."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+class ScoringPolicy(ABC):
+    """Edges, answers and last hidden states, from hidden states at nodes.
+
+    ``compute_dtype`` other than float32 runs the model under autocast to it; log-probabilities are float32
+    always. The head is found by comparing with the model's own logits unless it is given.
+    """
+
+    def __init__(self, model: Any, *, head: Head | None = None, compute_dtype: torch.dtype = torch.float32) -> None:
+        self.model = transformers_model(model)
+        self.compute_dtype = compute_dtype
+        embedding = self.model.get_input_embeddings().weight
+        self.device: torch.device = embedding.device
+        self.dtype: torch.dtype = embedding.dtype
+        self.head = head or find_head(self.model, self.body, self._example())
+
+    def edge_logps(self, forest: Forest) -> Tensor:
+        """Log-probability of each edge's token given its ancestors, float32 [E]."""
+        nodes, row = np.unique(forest.parent[forest.edges], return_inverse=True)
+        with self.autocast():
+            states = self._states(forest, nodes.astype(np.int64), logits=self.head.module is None)
+            return edge_logps(self.head, states, row.astype(np.int64), forest.ids[forest.edges])
+
+    def answer_logps(self, forest: Forest, *, weighted: bool = False) -> Tensor:
+        """Sum of log-probabilities over each sequence's entries with weight above 0, float32 [S].
+
+        ``weighted`` multiplies each by the sequence's own weight.
+        """
+        logps = self.edge_logps(forest)
+        answers = forest.answers
+        entry = torch.as_tensor(answers.edge, device=logps.device)
+        weight = torch.as_tensor(answers.weight, device=logps.device)
+        sequence = torch.as_tensor(np.repeat(np.arange(len(answers.last)), np.diff(answers.start)), device=logps.device)
+        terms = logps[entry] * (weight.clamp_min(0) if weighted else (weight > 0).float())
+        return torch.zeros(len(answers.last), device=logps.device).index_add(0, sequence, terms)
+
+    def last_hidden(self, forest: Forest) -> Tensor:
+        """Hidden state before the output head at each sequence's last token, float32 [S, H]."""
+        nodes, row = np.unique(forest.answers.last, return_inverse=True)
+        with self.autocast():
+            states = self._states(forest, nodes, logits=False)
+        return states[torch.as_tensor(row, device=states.device)].float()
+
+    @property
+    def body(self) -> nn.Module:
+        """The part of the model whose output the head reads."""
+        body: nn.Module = self.model.base_model
+        return body
+
+    @abstractmethod
+    def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:
+        """Hidden states [N, H] at the nodes, which ascend; with ``logits`` the model's own logits [N, V]."""
+
+    def _example(self) -> dict[str, Tensor]:
+        """Input for one short run of the whole model."""
+        return {"input_ids": torch.arange(1, 7, device=self.device)[None]}
+
+    def _run(self, columns: Tensor, *, logits: bool, **inputs: Any) -> Tensor:
+        """Hidden states or logits of a batch at the given columns, [B, C, H] or [B, C, V]."""
+        if not logits:
+            hidden: Tensor = self.body(**inputs, use_cache=False)[0]
+            return hidden[:, columns]
+        if "logits_to_keep" in inspect.signature(self.model.forward).parameters:
+            kept: Tensor = self.model(**inputs, use_cache=False, logits_to_keep=columns).logits
+            return kept
+        whole: Tensor = self.model(**inputs, use_cache=False).logits
+        return whole[:, columns]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context of the policy's precision."""
+        return torch.autocast(self.device.type, dtype=self.compute_dtype, enabled=self.compute_dtype != torch.float32)
+
+
+class ForestPolicy(ScoringPolicy):
+    """Runs a forest as one row of T tokens whose positions are depths and whose mask lets a node see its
+    ancestors.
+
+    Needs sdpa or eager attention. The mask holds T x T entries: on a processor, forests of about 512 to 1,024
+    tokens cost least.
+    """
+
+    def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:
+        states = self._run(
+            torch.as_tensor(nodes, device=self.device),
+            logits=logits,
+            input_ids=torch.as_tensor(forest.ids, dtype=torch.long, device=self.device)[None],
+            position_ids=torch.as_tensor(forest.depth, dtype=torch.long, device=self.device)[None],
+            attention_mask=attention_masks(forest, self.model.config, device=self.device, dtype=self.dtype),
+        )
+        return states[0]

@@ -1,0 +1,5 @@
+"""Objectives: a forest in, a sum and a count out. One method a file."""
+
+from precept.objectives.sft import sft
+
+__all__ = ["sft"]
