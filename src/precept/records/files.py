@@ -1,0 +1,142 @@
+"""Paths -> files in order -> raw records. Knows endings, compression and ``path#500``, and no row format."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from precept.errors import InputError, MissingExtra
+from precept.records.parse_json import RawRows, decode, parse_json
+from precept.records.parse_tables import parse_delimited, parse_parquet
+from precept.records.problems import FileProblem
+
+COMPRESSED = (".gz", ".zst")
+SPLIT_NAMES = ("train", "test", "dev", "valid", "validation")
+ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".txt")
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file to read. ``name`` is what the user sees; ``walked`` is True when it was found inside a folder."""
+
+    name: str
+    path: Path
+    walked: bool = False
+
+    @property
+    def ending(self) -> str:
+        """The ending that tells the format, in lower case, without .gz or .zst."""
+        path = self.path.with_suffix("") if self.path.suffix.lower() in COMPRESSED else self.path
+        return path.suffix.lower()
+
+    @property
+    def stem(self) -> str:
+        """The task name of a task file: its name without endings, or its folder's where the file is train, test, ..."""
+        path = self.path.with_suffix("") if self.path.suffix.lower() in COMPRESSED else self.path
+        stem = path.stem if path.suffix.lower() in ENDINGS else path.name
+        return self.path.absolute().parent.name or stem if stem in SPLIT_NAMES else stem
+
+
+def split_limit(spec: str, *, base: Path | None) -> tuple[str, int | None]:
+    """``path#500`` -> (path, 500), unless a file has that very name. Raises InputError for ``#0``."""
+    found = re.fullmatch(r"(.+)#(\d+)", spec)
+    if found is None or (not spec.startswith("hf:") and _resolve(spec, base).exists()):
+        return spec, None
+    if int(found[2]) == 0:
+        raise InputError("the number of first rows must be at least 1", code="bad-path", where=spec)
+    return found[1], int(found[2])
+
+
+def find_files(path: str, *, base: Path | None) -> list[DataFile]:
+    """The file itself, or all files of a folder in name order, hidden ones left out.
+
+    Raises InputError when the path does not exist or the folder holds no file.
+    """
+    root = _resolve(path, base)
+    if root.is_file():
+        return [DataFile(path, root)]
+    if not root.is_dir():
+        raise InputError(
+            "no such file or folder",
+            code="missing-path",
+            where=path,
+            found=f"looked for {root.absolute()}",
+            do="check the path; data sets of the hub are named hf:owner/name",
+        )
+    files = [DataFile(str(Path(path) / file.relative_to(root)), file, walked=True) for file in _walk(root)]
+    if not files:
+        raise InputError("the folder holds no files", code="empty-folder", where=path)
+    return files
+
+
+def read_bytes(file: DataFile) -> bytes:
+    """The file's bytes as they lie on disk. Raises InputError when it cannot be opened."""
+    try:
+        return file.path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot be opened: {error.strerror}", code="unreadable-path", where=file.name, do="check its permissions"
+        ) from None
+
+
+def parse_file(file: DataFile, data: bytes, *, limit: int | None = None) -> RawRows:
+    """Records of the bytes of a file, by its ending. Raises FileProblem when there are none."""
+    if file.ending not in ENDINGS:
+        code = "not-data" if file.walked else "unknown-ending"
+        raise FileProblem(
+            code, f"not a data file: the ending '{file.ending}' is none of {', '.join(ENDINGS)} [.gz|.zst]"
+        )
+    if not data:
+        raise FileProblem("empty-file", "empty: the file has 0 bytes")
+    data = _decompress(file, data)
+    if file.ending in (".json", ".jsonl"):
+        return parse_json(data, ending=file.ending, limit=limit)
+    if file.ending in (".csv", ".tsv"):
+        return parse_delimited(data, ending=file.ending)
+    if file.ending == ".parquet":
+        return parse_parquet(file.name, data)
+    text = decode(data)
+    if not text.strip():
+        raise FileProblem("empty-file", "empty: the file holds no text")
+    return RawRows(records=[{"text": text}], numbers=[1])
+
+
+def _resolve(path: str, base: Path | None) -> Path:
+    expanded = Path(path).expanduser()
+    return expanded if base is None else base / expanded
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path))
+        elif entry.is_file():
+            yield Path(entry.path)
+
+
+def _decompress(file: DataFile, data: bytes) -> bytes:
+    suffix = file.path.suffix.lower()
+    if suffix == ".gz":
+        try:
+            return gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise FileProblem("bad-compression", f"damaged gzip file: {error}") from None
+    if suffix == ".zst":
+        try:
+            import zstandard
+        except ImportError:
+            raise MissingExtra("zstandard", "data", wanted_for=f"reading {file.name}") from None
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True) as stream:
+                return bytes(stream.read())
+        except zstandard.ZstdError as error:
+            raise FileProblem("bad-compression", f"damaged zstd file: {error}") from None
+    return data

@@ -1,0 +1,74 @@
+"""Columns that any conversation format may have beside its own: system text, tools, images and references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from precept.records.problems import RowProblem, kind_of
+from precept.records.readers.reader import Columns, Layout, Record, optional_text
+from precept.records.readers.turns import attach_images, read_tools
+from precept.types import Conversation, Message, Source
+
+SYSTEM = ("system", "system_prompt")
+REFERENCES = ("references", "ground_truth")
+REFERENCE_MARK = "\n####"
+MORE = ("tools", "images", "options", "task")
+
+
+def side_columns(columns: Columns) -> dict[str, str]:
+    """Our field -> column for the side columns that are there and hold what their name says."""
+    found = {"system": columns.one_of(*SYSTEM), "references": columns.one_of(*REFERENCES)}
+    found |= {name: name for name in MORE if columns.has(name)}
+    wanted: dict[str, tuple[type, ...]] = {"system": (str,), "options": (list,), "task": (str,)}
+    return {
+        ours: theirs
+        for ours, theirs in found.items()
+        if theirs is not None and isinstance(columns.first[theirs], wanted.get(ours, (object,)))
+    }
+
+
+def build(messages: Sequence[Message], record: Record, layout: Layout, source: Source) -> Conversation:
+    """The conversation of these messages with the record's side columns."""
+    mapping = layout.mapping
+    turns = tuple(messages)
+    if mapping.keys().isdisjoint(("system", "tools", "images", "references", "options", "task")):
+        return Conversation(turns, source)
+    if column := mapping.get("images"):
+        turns = attach_images(turns, record.get(column), column=column)
+    if column := mapping.get("system"):
+        turns = _with_system(turns, optional_text(record, column), column)
+    return Conversation(
+        messages=turns,
+        source=source,
+        tools=read_tools(record.get(mapping["tools"]), column="tools") if "tools" in mapping else (),
+        references=_texts(record, mapping.get("references")),
+        options=_texts(record, mapping.get("options")),
+        task=optional_text(record, "task") or None if "task" in mapping else None,
+    )
+
+
+def _with_system(messages: tuple[Message, ...], system: str, column: str) -> tuple[Message, ...]:
+    if not system.strip():
+        return messages
+    if messages and messages[0].role in ("system", "developer"):
+        if messages[0].content == system:
+            return messages
+        raise RowProblem("two-system-texts", f"column '{column}' and the first message hold different system texts")
+    return (Message("system", system), *messages)
+
+
+def _texts(record: Record, column: str | None) -> tuple[str, ...]:
+    """A text or a list of texts as a tuple; GSM8K's solutions stand for what follows their ``####``."""
+    value: Any = record.get(column) if column else None
+    if value is None:
+        return ()
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
+        raise RowProblem("not-text", f"column '{column}' holds {kind_of(value)}, not text or a list of texts")
+    return tuple(map(after_mark, values))
+
+
+def after_mark(text: str) -> str:
+    """What follows the last ``####`` that starts a line, as GSM8K writes its final answers; else the text."""
+    return text.rpartition(REFERENCE_MARK)[2].strip() if REFERENCE_MARK in text else text
