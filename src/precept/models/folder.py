@@ -5,6 +5,7 @@ Every check reads headers only, so a folder of any size is judged in millisecond
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import struct
@@ -107,6 +108,7 @@ def check_model_folder(path: Path, *, trust_remote_code: bool = False, tokenizer
     if not config.get("model_type"):
         raise InputError("config.json names no model_type", code="no-model-type", where=str(path / "config.json"))
     _check_code(path, config, trust_remote_code)
+    _refuse_quantized(path, config)
     _check_weights(path)
     if tokenizer:
         _check_tokenizer(path)
@@ -272,6 +274,18 @@ def _refuse_missing_weights(path: Path, wanted: str) -> None:
     )
 
 
+def _refuse_quantized(path: Path, config: dict[str, Any]) -> None:
+    if quantization := config.get("quantization_config"):
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else quantization
+        raise InputError(
+            "the weights are stored quantised, and a full-precision base is needed",
+            code="weights-quantized",
+            where=str(path / "config.json"),
+            found=f"quant_method = {method}",
+            do="use the model's full-precision folder; adapter=qlora holds it in 4 bits in memory",
+        )
+
+
 def _has_tokenizer(path: Path) -> bool:
     return any((path / name).is_file() for name in TOKENIZER_FILES)
 
@@ -291,9 +305,8 @@ def _check_tokenizer(path: Path) -> None:
 
 def _check_code(path: Path, config: dict[str, Any], trust_remote_code: bool) -> None:
     """A model type that transformers lacks needs the folder's own code, which runs only on request."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES  # does not import torch
-
-    if config["model_type"] in CONFIG_MAPPING_NAMES:
+    known = _known_model_types()
+    if config["model_type"] in known or not known:
         return
     if config.get("auto_map"):
         if trust_remote_code:
@@ -312,6 +325,20 @@ def _check_code(path: Path, config: dict[str, Any], trust_remote_code: bool) -> 
         found=f"model_type = {config['model_type']!r}",
         do="upgrade transformers, or check the spelling",
     )
+
+
+def _known_model_types() -> set[str]:
+    """The model types of the installed transformers; empty where its tables are laid out otherwise.
+
+    Its tables are read as text: importing them takes three seconds and imports torch.
+    """
+    spec = importlib.util.find_spec("transformers")
+    if spec is None or spec.origin is None:
+        return set()
+    tables = Path(spec.origin).parent / "models" / "auto"
+    files = [tables / "auto_mappings.py", tables / "configuration_auto.py"]
+    text = "".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+    return set(re.findall(r'"([\w.-]+)"[:,]\s*"\w+Config"', text))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,11 +111,12 @@ def load_model(
     if adapter == "qlora":
         notices.append(check_quantized(model))
     added = add_tokens(tokenizer, model, new_tokens)
-    if adapter != "none":
-        model = add_adapter(model, settings, added=added)
-    elif folder.is_adapter:
-        model = open_adapter(model, path)
-        _read_generation_config(model, path)
+    with quiet():
+        if adapter != "none":
+            model = add_adapter(model, settings, added=added)
+        elif folder.is_adapter:
+            model = open_adapter(model, path)
+            _read_generation_config(model, path)
     if not train:
         model.requires_grad_(False)
     model = model.to(place).train(train)
@@ -287,7 +289,7 @@ def _checkpoint_activations(model: Any) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the bars and tables that transformers prints while loading: faults are raised, not logged."""
+    """Without the bars, tables and deprecations that the libraries print: faults are raised, not logged."""
     from transformers.utils import logging as transformers_logging
 
     quantizer_log = logging.getLogger("bitsandbytes")
@@ -297,7 +299,10 @@ def quiet() -> Iterator[None]:
     transformers_logging.disable_progress_bar()
     quantizer_log.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         transformers_logging.set_verbosity(level)
         quantizer_log.setLevel(quantizer_level)
