@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 ANSWER_PHRASE = "the answer is"
+_PHRASE_IN_ANY_CASE = re.compile(ANSWER_PHRASE, re.IGNORECASE)
 
 
 def whole(output: str) -> str:
@@ -30,10 +32,21 @@ def bbh_cot(output: str) -> str:
     return _without_period(output.partition("\n\n")[0].rpartition(ANSWER_PHRASE)[2])
 
 
-def last_answer(output: str) -> str:
-    """The line after the last "the answer is" in any case; the first line where the phrase is absent."""
-    start = output.lower().rfind(ANSWER_PHRASE)
-    return first_line(output if start < 0 else output[start + len(ANSWER_PHRASE) :].lstrip(" \t\n:"))
+def first_line_answer(output: str) -> str:
+    """Of the first line that is not blank what follows "the answer is", in any case, or all of it: a lenient
+    reading of a direct answer, which nothing written after that line can change."""
+    return _after_phrase(first_line(output))
+
+
+def stated_answer(output: str) -> str:
+    """The line after the last "the answer is", in any case, of the first paragraph that has it; the first line
+    where none has: a lenient reading of a chain of thought, blind to questions the model goes on to ask itself."""
+    paragraphs = (part for part in output.split("\n\n") if _PHRASE_IN_ANY_CASE.search(part))
+    return first_line(_after_phrase(next(paragraphs, output)))
+
+
+def _after_phrase(text: str) -> str:
+    return _PHRASE_IN_ANY_CASE.split(text)[-1].lstrip(" :\t\n")
 
 
 def _without_period(text: str) -> str:
@@ -45,6 +58,7 @@ RULES: dict[str, Callable[[str], str]] = {
     "first_line": first_line,
     "bbh_direct": bbh_direct,
     "bbh_cot": bbh_cot,
-    "last_answer": last_answer,
+    "first_line_answer": first_line_answer,
+    "stated_answer": stated_answer,
 }
 """The extraction rules that a task can name."""

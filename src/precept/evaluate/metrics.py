@@ -53,10 +53,11 @@ def same_text(prediction: str, reference: str) -> float:
 
 def same_start(prediction: str, reference: str) -> float:
     """1 where the normalised prediction is the reference or goes on after it: "(A) the red book" for "(A)",
-    "Yes, because ..." for "yes". A reference of punctuation alone is compared as it is, without blanks."""
+    "Yes, because ..." for "yes". A reference of punctuation alone is compared as it is, without blanks
+    and one final period."""
     expected = normalize_answer(reference)
     if not expected:
-        return float("".join(prediction.split()) == "".join(reference.split()))
+        return float("".join(prediction.split()).removesuffix(".") == "".join(reference.split()))
     return float(f"{normalize_answer(prediction)} ".startswith(f"{expected} "))
 
 

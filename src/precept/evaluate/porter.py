@@ -23,10 +23,7 @@ IRREGULAR = {
     "innings": "inning",
     "outings": "outing",
     "cannings": "canning",
-} | {
-    word: word
-    for word in ("sky", "news", "inning", "outing", "canning", "howe", "proceed", "exceed", "succeed")
-}
+} | {word: word for word in ("sky", "news", "inning", "outing", "canning", "howe", "proceed", "exceed", "succeed")}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -133,9 +130,7 @@ def _final_y(word: str) -> str:
 
 def _double_suffixes(word: str) -> str:
     """Step 2."""
-    if (
-        word.endswith("alli") and _measure(word[:-4]) > 0
-    ):  # NLTK: what "-alli" leaves goes through the step again
+    if word.endswith("alli") and _measure(word[:-4]) > 0:  # NLTK: what "-alli" leaves goes through the step again
         return _double_suffixes(word[:-2])
     return _apply(word, _STEP_2)
 
@@ -165,10 +160,7 @@ def _final_l(word: str) -> str:
 
 
 def _rules(condition: Callable[[str], bool], pairs: str) -> list[Rule]:
-    return [
-        (suffix, replacement, condition)
-        for suffix, _, replacement in (p.partition(":") for p in pairs.split())
-    ]
+    return [(suffix, replacement, condition) for suffix, _, replacement in (p.partition(":") for p in pairs.split())]
 
 
 _STEP_2: list[Rule] = [

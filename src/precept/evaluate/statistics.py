@@ -56,9 +56,7 @@ def _bootstrap(values: Values, *, lowest: float, highest: float, seed: int) -> t
         return value - unseen * (value - lowest), value + unseen * (highest - value)
     # Drawing n items with replacement is drawing how often each distinct value comes.
     rng = np.random.default_rng(seed)
-    means = [
-        rng.multinomial(n, counts / n, size=size) @ distinct / n for size in _blocks(RESAMPLES, len(distinct))
-    ]
+    means = [rng.multinomial(n, counts / n, size=size) @ distinct / n for size in _blocks(RESAMPLES, len(distinct))]
     low, high = np.quantile(np.concatenate(means), (0.025, 0.975))
     return float(low), float(high)
 

@@ -18,9 +18,15 @@ def test_bbh_cot_reads_after_the_last_phrase_of_the_first_paragraph():
     assert RULES["bbh_cot"](" (B).\nQ") == "(B).\nQ"
 
 
-def test_last_answer_takes_the_phrase_in_any_case_and_else_the_first_line():
-    assert RULES["last_answer"]("Let us think.\n\nThe Answer Is: (B) red\nQ: next") == "(B) red"
-    assert RULES["last_answer"]("\n(B)\nthat is all") == "(B)"
+def test_first_line_answer_takes_the_phrase_in_any_case_and_nothing_after_the_line():
+    assert RULES["first_line_answer"]("\nSo The Answer Is: (B) red.\n\nQ: next\nThe answer is C") == "(B) red."
+    assert RULES["first_line_answer"]("(B)\nthe answer is (C)") == "(B)"
+
+
+def test_stated_answer_reads_the_first_paragraph_that_states_one():
+    output = "Let us think.\n\nThe answer is red? No: the answer is\n(B) blue\nas asked.\n\nQ: the answer is (C)"
+    assert RULES["stated_answer"](output) == "(B) blue"
+    assert RULES["stated_answer"]("\n(B)\nthat is all") == "(B)"
 
 
 def test_none_keeps_the_output_as_it_is():

@@ -1,0 +1,91 @@
+"""A task's YAML with the lines of its keys, so that an error can point at one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from precept.errors import InputError
+
+Place = tuple[int | str, ...]
+
+
+def nearest(word: str, valid: Sequence[str]) -> str:
+    """ "; did you mean 'x'?" for the valid word that looks most like it, or nothing."""
+    close = get_close_matches(word, valid, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+@dataclass(frozen=True)
+class TaskFile:
+    """A mapping read from ``path``; ``lines`` has the line of each key, by the keys that lead to it."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: Mapping[Place, int]
+
+    @classmethod
+    def read(cls, path: Path) -> TaskFile:
+        """Raises InputError for a file that is no YAML mapping or names a key twice."""
+        try:
+            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError("not a YAML file", code="task-not-yaml", where=str(path), found=str(error)) from None
+        if not isinstance(root, yaml.MappingNode):
+            raise InputError("a task file is a YAML mapping", code="task-not-yaml", where=str(path))
+        lines: dict[Place, int] = {}
+        _note_lines(root, (), lines, path)
+        values = yaml.SafeLoader("").construct_document(root)
+        return cls(path, values, lines)
+
+    def error(self, place: Place, what: str, *, found: str | None = None, do: str | None = None) -> InputError:
+        """An error at a key."""
+        line = next((self.lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self.lines), None)
+        where = f"{self.path} line {line}" if line else str(self.path)
+        key = ".".join(map(str, place))
+        return InputError(
+            what, code="task-invalid", where=f"{where}, key '{key}'" if key else where, found=found, do=do
+        )
+
+    def invalid(self, problems: Sequence[Mapping[str, Any]], *, keys: Callable[[Place], Sequence[str]]) -> InputError:
+        """The error for pydantic's: an unknown key before all others, since it may be the one that is missing.
+        ``keys`` gives the valid keys beside a place."""
+        unknown = [problem for problem in problems if problem["type"] == "unexpected_keyword_argument"]
+        problem = (unknown or problems)[0]
+        place: Place = problem["loc"]
+        if not unknown:
+            return self.error(place, problem["msg"], found=repr(problem["input"]))
+        valid = keys(place)
+        return self.error(place, "no such key", do=f"use one of {', '.join(valid)}{nearest(str(place[-1]), valid)}")
+
+    def resolve_data(self, data: str) -> str:
+        """``data`` relative to the file, ``#500`` and ``hf:`` names kept. Raises InputError where nothing is there."""
+        if data.startswith("hf:"):
+            return data
+        path, mark, count = data.partition("#")
+        resolved = self.path.parent / path
+        if not resolved.exists():
+            raise self.error(("data",), "no such data file", found=str(resolved))
+        return f"{resolved}{mark}{count}"
+
+
+def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        inner = (*place, key.value)
+        line = key.start_mark.line + 1
+        if inner in lines:
+            raise InputError(
+                f"the key '{'.'.join(map(str, inner))}' stands twice",
+                code="task-invalid",
+                where=f"{path} line {line}",
+                do=f"remove it here or on line {lines[inner]}",
+            )
+        lines[inner] = line
+        _note_lines(value, inner, lines, path)

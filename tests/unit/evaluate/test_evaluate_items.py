@@ -1,0 +1,58 @@
+import pytest
+
+from precept.errors import InputError
+from precept.evaluate.items import Item, items_from_rows
+from precept.evaluate.task import Task, load_task
+from precept.types import Conversation, Message, Source, Text
+
+USER, ANSWER = Message("user", "2 + 2?"), Message("assistant", "4")
+
+
+def row(*messages, id=None, number=3, **fields):
+    return Conversation(messages, Source("data/sums.json", number, "0" * 16, id=id), **fields)
+
+
+def with_options(*options):
+    stock = load_task("choice")
+    return Task("mine", "choice", "choice", stock.metrics, options=list(options))
+
+
+def test_the_last_assistant_message_is_the_reference_and_no_part_of_the_prompt():
+    earlier = (Message("user", "1 + 1?"), Message("assistant", "2"))
+    (item,) = items_from_rows([row(*earlier, USER, ANSWER)], load_task("references"))
+    assert item == Item("sums.json:3", "references", (*earlier, USER), ("4",))
+
+
+def test_references_of_the_row_win_over_its_last_message():
+    rows = [row(USER, ANSWER, references=("4", "four"), task="sums", id="sum-1"), row(USER, references=("four",))]
+    first, second = items_from_rows(rows, load_task("superni"))
+    assert first == Item("sum-1", "sums", (USER,), ("4", "four"))
+    assert second.references == ("four",)
+    assert second.task == "superni"
+
+
+def test_a_task_that_names_its_data_names_its_items_too():
+    task = Task("mine", "bbh", "generate", load_task("bbh").metrics, data="sums.json")
+    assert items_from_rows([row(USER, ANSWER, task="sums")], task)[0].task == "mine"
+
+
+def test_options_come_from_the_row_or_from_the_task():
+    task = with_options("3", "4")
+    own, given = items_from_rows([row(USER, ANSWER, options=("4", "5")), row(USER, ANSWER)], task)
+    assert (own.options, given.options) == (("4", "5"), ("3", "4"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "task", "code"),
+    [
+        (Text("plain", Source("data/sums.json", 3, "0" * 16)), load_task("references"), "rows-not-conversations"),
+        (row(USER), load_task("references"), "no-reference"),
+        (row(USER, Message("assistant", "")), load_task("references"), "no-reference"),
+        (row(USER, ANSWER), load_task("choice"), "no-right-option"),
+        (row(USER, ANSWER), with_options("3", "5"), "no-right-option"),
+    ],
+)
+def test_a_row_that_cannot_be_asked_is_refused_by_name(bad, task, code):
+    with pytest.raises(InputError, match=r"data/sums.json row 3") as caught:
+        items_from_rows([bad], task)
+    assert caught.value.code == code
