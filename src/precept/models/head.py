@@ -38,31 +38,21 @@ class Head:
         return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
 
 
-def find_head(model: Any, body: nn.Module, inputs: dict[str, Tensor]) -> Head:
-    """The head that gives the model's own logits from the hidden states of its body.
+def find_head(model: Any, states: Tensor, expected: Tensor) -> Head:
+    """The head that turns hidden states of the model's body into the model's own logits for the same tokens.
 
-    Runs the model once on ``inputs`` and compares. A model whose logits are made in a way not known here (a
-    bias beside the output embedding, a mixture of heads) gets a head without a module: its own forward makes
-    the logits.
+    A model whose logits are made in a way not known here (a bias beside the output embedding, several heads)
+    gets a head without a module: its own forward makes the logits then.
     """
-    seen: list[Any] = []
-    device = next(iter(inputs.values())).device
-    with (
-        torch.no_grad(),
-        torch.random.fork_rng([device] if device.type == "cuda" else []),
-        body.register_forward_hook(lambda module, args, output: seen.append(output[0])),
-    ):
-        expected = model(**inputs, use_cache=False).logits.float()
-        module = model.get_output_embeddings()
-        if not seen or module is None:
-            return Head(None)
-        text = model.config.get_text_config()
-        errors = []
-        for scale, softcap in product(_scales(text), {None, getattr(text, "final_logit_softcapping", None)}):
-            head = Head(module, scale, softcap)
-            errors.append((_relative_error(head.logits(seen[0]), expected), head))
-    error, best = min(errors, key=lambda pair: pair[0])
-    return best if error < TOLERANCE.get(seen[0].dtype, ROUNDING) else Head(None)
+    module = model.get_output_embeddings()
+    if module is None:
+        return Head(None)
+    text = model.config.get_text_config()
+    softcaps = {None, getattr(text, "final_logit_softcapping", None)}
+    heads = [Head(module, scale, softcap) for scale, softcap in product(_scales(text), softcaps)]
+    errors = [_relative_error(head.logits(states), expected) for head in heads]
+    best = int(np.argmin(errors))
+    return heads[best] if errors[best] < TOLERANCE.get(states.dtype, ROUNDING) else Head(None)
 
 
 def edge_logps(head: Head, states: Tensor, row: LongArray, ids: IntArray) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ def build_miniature(model: Any, *, seed: int) -> Miniature | None:
 
     Takes the smallest of a few reductions that its class accepts. Leaves the random state of torch alone.
     """
-    with torch.random.fork_rng([]):
+    with torch.random.fork_rng([]), _quiet_transformers():
         torch.manual_seed(seed)
         for shrink in ((_shrink_widths, _shrink_depth, _shrink_vocabulary), (_shrink_depth, _shrink_vocabulary), ()):
             config = copy.deepcopy(model.config)
@@ -64,6 +65,19 @@ def build_miniature(model: Any, *, seed: int) -> Miniature | None:
             if small is not None:
                 return Miniature(small, lengths)
     return None
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Hide warnings about the scaled configuration, which is not the user's."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _build(model_class: Any, config: Any) -> Any:
@@ -86,10 +100,10 @@ def _build(model_class: Any, config: Any) -> Any:
 
 
 def _scale_lengths(config: Any) -> dict[int, int]:
-    """Scale lengths in place to 4, 8, 12, ... in their order; returns scaled -> original, ascending."""
+    """Scale lengths in place to 8, 12, 16, ... in their order; returns scaled -> original, ascending."""
     places = list(_lengths(vars(config)))
     originals = sorted({holder[key] for holder, key in places})
-    scaled = {original: min(original, 4 * (i + 1)) for i, original in enumerate(originals)}
+    scaled = {original: min(original, 4 * (i + 2)) for i, original in enumerate(originals)}
     for holder, key in places:
         holder[key] = scaled[holder[key]]
     return {small: original for original, small in scaled.items()}

@@ -87,14 +87,16 @@ class EncoderDecoderPolicy(PaddedPolicy):
         body: nn.Module = self.model.get_decoder()
         return body
 
-    def _example(self) -> dict[str, Tensor]:
-        ids = torch.arange(1, 7, device=self.device)[None]
-        return {"input_ids": ids, "decoder_input_ids": ids}
+    def _example(self, *, logits: bool) -> Tensor:
+        ids = {"input_ids": torch.arange(1, 4, device=self.device)[None]}
+        return self._decode(ids, ids, logits=logits)
 
     def _batch(self, forest: Forest, members: LongArray, paths: Sequence[LongArray], *, logits: bool) -> Tensor:
         assert forest.encoder_ids is not None, "an encoder-decoder model needs sequences with encoder_ids"
         encoder = self._pad([forest.encoder_ids[i] for i in members])
-        decoder = self._pad([forest.ids[path] for path in paths])
+        return self._decode(encoder, self._pad([forest.ids[path] for path in paths]), logits=logits)
+
+    def _decode(self, encoder: dict[str, Tensor], decoder: dict[str, Tensor], *, logits: bool) -> Tensor:
         if logits:
             inputs = encoder | {f"decoder_{name}": value for name, value in decoder.items()}
             whole: Tensor = self.model(**inputs, use_cache=False).logits

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,18 @@ def transformers_model(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode; each module gets its own mode back."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
 class ScoringPolicy(ABC):
     """Edges, answers and last hidden states, from hidden states at nodes.
 
@@ -42,7 +55,7 @@ class ScoringPolicy(ABC):
         embedding = self.model.get_input_embeddings().weight
         self.device: torch.device = embedding.device
         self.dtype: torch.dtype = embedding.dtype
-        self.head = head or find_head(self.model, self.body, self._example())
+        self.head = head or self._find_head()
 
     def edge_logps(self, forest: Forest) -> Tensor:
         """Log-probability of each edge's token given its ancestors, float32 [E]."""
@@ -73,17 +86,27 @@ class ScoringPolicy(ABC):
 
     @property
     def body(self) -> nn.Module:
-        """The part of the model whose output the head reads."""
+        """The part of the model whose output the head reads; the model itself where there is no such part."""
         body: nn.Module = self.model.base_model
+        if body is self.model:  # some classes name their body otherwise than their ``base_model_prefix``
+            inner = [child for child in self.model.children() if hasattr(child, "get_input_embeddings")]
+            body = inner[0] if len(inner) == 1 else body
         return body
 
     @abstractmethod
     def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:
         """Hidden states [N, H] at the nodes, which ascend; with ``logits`` the model's own logits [N, V]."""
 
-    def _example(self) -> dict[str, Tensor]:
-        """Input for one short run of the whole model."""
-        return {"input_ids": torch.arange(1, 7, device=self.device)[None]}
+    def _example(self, *, logits: bool) -> Tensor:
+        """Hidden states or logits of a few tokens, [1, n, H] or [1, n, V]."""
+        ids = torch.arange(1, 4, device=self.device)
+        return self._run(ids - 1, logits=logits, input_ids=ids[None])
+
+    def _find_head(self) -> Head:
+        if self.body is self.model:
+            return Head(None)
+        with evaluating(self.model), torch.no_grad():
+            return find_head(self.model, self._example(logits=False), self._example(logits=True))
 
     def _run(self, columns: Tensor, *, logits: bool, **inputs: Any) -> Tensor:
         """Hidden states or logits of a batch at the given columns, [B, C, H] or [B, C, V]."""

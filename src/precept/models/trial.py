@@ -5,16 +5,15 @@ Shapes: n tokens of a row, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from precept.models.miniature import FAILURES, VOCABULARY, Miniature
-from precept.models.policy import ScoringPolicy
+from precept.models.policy import ScoringPolicy, evaluating
 from precept.types import Forest, Source, TokenSequence
 
 ROW_SOURCE = Source("probe", 1, "0" * 16)
@@ -174,18 +173,6 @@ def random_rows(
 def vocabulary_size(model: Any) -> int:
     """Number of token ids to draw from."""
     return min(VOCABULARY, int(model.get_input_embeddings().weight.shape[0]))
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode; each module gets its own mode back."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _is_stochastic(model: Any) -> bool:
