@@ -1,0 +1,133 @@
+"""Where each assistant turn starts and ends in a rendering.
+
+A turn runs from the end of the generation prompt's text to the end of its terminator: what the model has to write,
+no more and no less.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from precept.render.fields import Mark, Piece
+from precept.render.probe import Probe
+from precept.render.refused import RowRefused
+
+
+class Turn(NamedTuple):
+    """Characters ``start:end`` of an assistant message; ``terminator`` is its last special token, None without one."""
+
+    message: int
+    start: int
+    end: int
+    terminator: str | None
+
+
+class TurnFinder:
+    """Finds turns in the renderings of one template."""
+
+    def __init__(self, probe: Probe, special: re.Pattern[str]) -> None:
+        self._probe = probe
+        self._special = special
+        # Regions between messages repeat from row to row.
+        self._start = lru_cache(maxsize=4096)(self._find_start)
+        self._end = lru_cache(maxsize=4096)(self._find_end)
+
+    def find(
+        self, text: str, roles: Sequence[str], pieces: Sequence[Piece], marks: Sequence[Mark], prompt: str
+    ) -> list[Turn]:
+        """The turns of all assistant messages, in order. ``prompt`` is this row's own generation prompt, or ''.
+
+        Raises RowRefused for an empty answer that cannot be told from its surroundings.
+        """
+        owners = [marks[piece.mark].message for piece in pieces]
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for place, owner in enumerate(owners):
+            first.setdefault(owner, place)
+            last[owner] = place
+        turns: list[Turn] = []
+        done = 0
+        for message, role in enumerate(roles):
+            if role == "assistant":
+                before = roles[message - 1] if message else ""
+                prompts = (prompt, self._probe.prompts.get(before, ""), self._probe.prompts.get("user", ""))
+                if message in first:
+                    opening, closing = first[message], last[message]
+                    floor = max(done, pieces[opening - 1].end if opening else 0)
+                    content, written = pieces[opening].start, pieces[closing].end
+                    offset = self._start(text[floor:content], prompts)
+                    start = content if offset is None else floor + offset
+                else:
+                    closing = max((place for place, owner in enumerate(owners) if owner < message), default=-1)
+                    floor = max(done, pieces[closing].end if closing >= 0 else 0)
+                    start = written = self._empty_turn(text, floor, _next_start(pieces, closing, text), prompts)
+                gap = text[written : _next_start(pieces, closing, text)]
+                length, terminator = self._end(gap)
+                done = written + length
+                turns.append(Turn(message, start, done, terminator))
+            elif message in last:
+                done = max(done, pieces[last[message]].end)
+        return turns
+
+    def _empty_turn(self, text: str, floor: int, ceiling: int, prompts: tuple[str, ...]) -> int:
+        for prompt in prompts:
+            place = text.find(prompt, floor, ceiling) if prompt else -1
+            if place >= 0:
+                return place + len(prompt)
+        raise RowRefused(
+            "an empty answer cannot be found in the rendering: the template writes no header before it",
+            code="turn-not-found",
+        )
+
+    def _find_start(self, region: str, prompts: tuple[str, ...]) -> int | None:
+        """Where the model starts to write within the text before an answer's first character; None: at its end.
+
+        A prompt that stands there whole decides. Otherwise its longest part does that begins or ends the prompt: a
+        history may lack the think block that closes the prompt, or the text that opens it.
+        """
+        for prompt in prompts:
+            place = region.rfind(prompt) if prompt else -1
+            if place >= 0:
+                return place + len(prompt)
+        best: tuple[int, int] | None = None
+        for prompt in dict.fromkeys(prompts):
+            atoms = self._atoms(prompt)
+            for cut in range(1, len(atoms)):
+                for part in ("".join(atoms[cut:]), "".join(atoms[:cut])):
+                    place = region.rfind(part)
+                    if part.strip() and place >= 0 and (best is None or len(part) > best[0]):
+                        best = len(part), place + len(part)
+        return best[1] if best else None
+
+    def _atoms(self, prompt: str) -> list[str]:
+        pattern = rf"({self._special.pattern}|\n)"
+        return [atom for atom in re.split(pattern, prompt) if atom]
+
+    def _find_end(self, gap: str) -> tuple[int, str | None]:
+        """Length of the turn's close within the text after its last character, and the terminator."""
+        probe = self._probe
+        first: re.Match[str] | None = None
+        if probe.terminator is not None:
+            for match in self._special.finditer(gap):
+                if match.group() in probe.openers:
+                    break
+                if match.group() == probe.terminator:
+                    return match.end(), match.group()
+                first = first or match
+        if first is not None:
+            return first.end(), first.group()
+        # No terminator: the answer's own trailing blanks, and what the template writes after any last answer.
+        blanks = len(gap) - len(gap.lstrip())
+        if blanks == len(gap):
+            return blanks, None
+        for lead in range(blanks + 1):
+            if probe.answer_tail and gap.startswith(probe.answer_tail, lead):
+                return lead + len(probe.answer_tail), None
+        return 0, None
+
+
+def _next_start(pieces: Sequence[Piece], place: int, text: str) -> int:
+    return pieces[place + 1].start if place + 1 < len(pieces) else len(text)
