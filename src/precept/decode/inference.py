@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from precept.errors import InputError
+
 if TYPE_CHECKING:
     import torch
 
@@ -33,8 +35,15 @@ def forward_only(model: Any, compute_dtype: torch.dtype | None) -> Iterator[None
 
 
 def decoder_start_id(model: Any) -> int:
-    """The token that the decoder of an encoder-decoder model starts from."""
-    for config in (model.generation_config, model.config):
-        if config.decoder_start_token_id is not None:
-            return int(config.decoder_start_token_id)
-    raise ValueError("the model's configuration has no decoder_start_token_id")
+    """The token that the decoder of an encoder-decoder model starts from: the one its configurations name, else its
+    padding token. Raises InputError where there is neither."""
+    named = [getattr(config, "decoder_start_token_id", None) for config in (model.generation_config, model.config)]
+    for token in (*named, model.config.pad_token_id):
+        if token is not None:
+            return int(token)
+    raise InputError(
+        "the model names no token for its decoder to start from",
+        code="no-decoder-start",
+        where="config.json",
+        do="set 'decoder_start_token_id'",
+    )

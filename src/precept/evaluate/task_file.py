@@ -16,7 +16,7 @@ Place = tuple[int | str, ...]
 
 
 def nearest(word: str, valid: Sequence[str]) -> str:
-    """ "; did you mean 'x'?" for the valid word that looks most like it, or nothing."""
+    """A hint at the valid word that looks most like this one, to end a sentence with; empty where none does."""
     close = get_close_matches(word, valid, n=1)
     return f"; did you mean '{close[0]}'?" if close else ""
 
@@ -33,14 +33,14 @@ class TaskFile:
     def read(cls, path: Path) -> TaskFile:
         """Raises InputError for a file that is no YAML mapping or names a key twice."""
         try:
-            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+            text = path.read_text(encoding="utf-8")
+            root, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError("not a YAML file", code="task-not-yaml", where=str(path), found=str(error)) from None
         if not isinstance(root, yaml.MappingNode):
             raise InputError("a task file is a YAML mapping", code="task-not-yaml", where=str(path))
         lines: dict[Place, int] = {}
         _note_lines(root, (), lines, path)
-        values = yaml.SafeLoader("").construct_document(root)
         return cls(path, values, lines)
 
     def error(self, place: Place, what: str, *, found: str | None = None, do: str | None = None) -> InputError:

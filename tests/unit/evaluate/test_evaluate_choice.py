@@ -73,3 +73,20 @@ def test_an_option_that_does_not_fit_the_context_refuses_its_item():
     assert long.refused == "prompt with option of 4 tokens exceeds the context of 3"
     assert short.refused is None
     assert short.index == 0
+
+
+def test_a_model_scores_options_in_a_forest_as_it_does_one_by_one():
+    from tests.tiny import tiny_model
+
+    from precept.models.policy import ForestPolicy
+
+    model = tiny_model("llama")
+    items = [item("x", "a", "four", "c", "dd"), item("xx", "dd", "c")]
+    choose = Chooser(ForestPolicy(model), build_forest, lambda rows: cut(rows, max_tokens=8), sequences)
+    for asked, choice in zip(items, choose(items), strict=True):
+        for sequence, logp in zip(sequences(asked), choice.logps, strict=True):
+            ids = torch.from_numpy(sequence.ids).long()
+            with torch.no_grad():
+                logps = model(ids[None], use_cache=False).logits[0].log_softmax(-1)
+            expected = sum(logps[i - 1, ids[i]].item() for i in range(2, len(ids)))
+            assert logp == pytest.approx(expected, rel=1e-5)

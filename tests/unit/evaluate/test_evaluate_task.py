@@ -85,6 +85,7 @@ def test_data_is_relative_to_the_file_and_keeps_its_row_count(write, tmp_path):
         (MINE + "family: bbh", "line 3", "stands twice"),
         ("- a", "mine.yaml", "mapping"),
         ("a: [", "mine.yaml", "not a YAML file"),
+        ("? [a]\n: b", "mine.yaml", "not a YAML file"),
     ],
 )
 def test_a_wrong_file_is_refused_where_it_is_wrong(write, text, where, says):
