@@ -52,7 +52,7 @@ def build_miniature(model: Any, *, seed: int) -> Miniature | None:
     """
     with torch.random.fork_rng([]), _quiet_transformers():
         torch.manual_seed(seed)
-        for shrink in ((_shrink_widths, _shrink_depth, _shrink_vocabulary), (_shrink_depth, _shrink_vocabulary), ()):
+        for shrink in REDUCTIONS:
             config = copy.deepcopy(model.config)
             try:
                 text = config.get_text_config()
@@ -89,7 +89,7 @@ def _build(model_class: Any, config: Any) -> Any:
     model = model_class(config).float()
     for parameter in model.parameters():
         if parameter.dim() > 1:
-            parameter.data.normal_(std=parameter.shape[-1] ** -0.5)
+            parameter.data.normal_(std=0.5 * parameter.shape[-1] ** -0.5)
         else:
             parameter.data += 0.1 * torch.randn_like(parameter)
     ids = torch.arange(1, 4)[None]
@@ -130,13 +130,17 @@ def _shrink_vocabulary(config: Any) -> None:
 def _shrink_depth(config: Any) -> None:
     """Keep the first layers, as many as show every kind of layer once, but no fewer than two."""
     n = config.num_hidden_layers
-    per_layer = {k: v for k, v in vars(config).items() if isinstance(v, list) and len(v) == n}
+    lists = {key: value for key, value in vars(config).items() if isinstance(value, list) and value}
+    indices = {k: v for k, v in lists.items() if type(v[0]) is int and v == sorted(set(v)) and v[-1] < n}
+    per_layer = {k: v for k, v in lists.items() if len(v) == n and k not in indices}
     kinds = list(zip(*([str(item) for item in v] for v in per_layer.values()), strict=True)) or [()] * n
     periods = [v for k, v in vars(config).items() if type(v) is int and _PERIOD.search(k)]
     covering = max(kinds.index(kind) for kind in set(kinds)) + 1
     keep = min(n, max(2, covering, *(min(p + 1, 12) for p in periods)))
     for key, value in per_layer.items():
         setattr(config, key, value[:keep])
+    for key, value in indices.items():
+        setattr(config, key, [i for i in value if i < keep])
     config.num_hidden_layers = keep
     if type(getattr(config, "num_decoder_layers", None)) is int:
         config.num_decoder_layers = min(config.num_decoder_layers, 2)
@@ -156,6 +160,8 @@ def _shrink_widths(config: Any) -> None:
             setattr(config, key, min(value, 2))
         elif re.search(r"num_.*experts$|n_routed_experts", key):
             setattr(config, key, min(value, 4))
+        elif re.fullmatch(r"linear_num_\w+_heads", key):
+            setattr(config, key, max(1, value // 8))
         elif key in {"n_group", "topk_group"}:
             setattr(config, key, 1)
         elif value == hidden and _WIDTH.fullmatch(key):
@@ -166,3 +172,12 @@ def _shrink_widths(config: Any) -> None:
     config.num_attention_heads = 2
     if hasattr(config, "num_key_value_heads"):
         config.num_key_value_heads = 2 if key_heads == heads else 1
+
+
+REDUCTIONS = (
+    (_shrink_vocabulary, _shrink_widths, _shrink_depth),
+    (_shrink_vocabulary, _shrink_widths),
+    (_shrink_vocabulary, _shrink_depth),
+    (),
+)
+"""Tried in order: the first that the class accepts is taken."""

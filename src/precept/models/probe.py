@@ -161,7 +161,7 @@ def _first_exact(
 def _try(way: _Way, trial: Trial) -> _Exact:
     """The weakest condition under which the way is exact, else its error without any."""
     free = _Exact(trial.error(way.make))
-    if free.error <= BOUND:
+    if free.error <= BOUND or math.isinf(free.error):
         return free
     for each_length_beyond in (False, True):
         for small, original in trial.lengths.items():

@@ -177,10 +177,10 @@ def vocabulary_size(model: Any) -> int:
 
 def _is_stochastic(model: Any) -> bool:
     """True when a training forward gives another result each time: dropout, dropped layers, router noise."""
-    ids = torch.arange(1, 4)[None]
-    inputs = {"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}
     model.train()
     with torch.no_grad(), torch.random.fork_rng([]):
         torch.manual_seed(0)
+        ids = torch.randint(1, vocabulary_size(model) - 1, (32, 4))  # many, since noise may show in few tokens only
+        inputs = {"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}
         runs = [model(input_ids=ids, **inputs, use_cache=False).logits for _ in range(4)]
     return any(not torch.equal(run, runs[0]) for run in runs[1:])
