@@ -14,6 +14,7 @@ SYSTEM = ("system", "system_prompt")
 REFERENCES = ("references", "ground_truth")
 REFERENCE_MARK = "\n####"
 MORE = ("tools", "images", "options", "task")
+SIDE = frozenset({"system", "references", *MORE})
 
 
 def side_columns(columns: Columns) -> dict[str, str]:
@@ -32,7 +33,7 @@ def build(messages: Sequence[Message], record: Record, layout: Layout, source: S
     """The conversation of these messages with the record's side columns."""
     mapping = layout.mapping
     turns = tuple(messages)
-    if mapping.keys().isdisjoint(("system", "tools", "images", "references", "options", "task")):
+    if SIDE.isdisjoint(mapping):
         return Conversation(turns, source)
     if column := mapping.get("images"):
         turns = attach_images(turns, record.get(column), column=column)

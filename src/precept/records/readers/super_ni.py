@@ -51,8 +51,8 @@ def _definition(value: Any) -> str:
 
 def _examples(document: Record) -> list[tuple[str, str]]:
     examples = document.get("Positive Examples") or []
-    if not isinstance(examples, list):
-        raise FileProblem("bad-task", f"'Positive Examples' holds {kind_of(examples)}, not a list")
+    if not isinstance(examples, list) or not all(isinstance(example, dict) for example in examples):
+        raise FileProblem("bad-task", f"'Positive Examples' holds {kind_of(examples)}, not a list of objects")
     return [(text_of(example, "input"), _example_output(example)) for example in examples[:2]]
 
 

@@ -50,10 +50,16 @@ def read_turns(value: object, *, column: str) -> tuple[Message, ...]:
         raise RowProblem("not-messages", f"column '{column}' holds {kind_of(value)}, not a list of messages")
     if not items:
         raise RowProblem("no-messages", f"column '{column}' holds no messages")
-    try:
-        return tuple([_sharegpt_message(item) if "from" in item else _message(item) for item in items])
-    except (RowProblem, TypeError):
-        raise _locate(items, column) from None
+    turns = []
+    for place, item in enumerate(items, 1):
+        where = f"message {place} of '{column}'"
+        if not isinstance(item, dict):
+            raise RowProblem("not-messages", f"{where}: {kind_of(item)}, not a message")
+        try:
+            turns.append(_sharegpt_message(item) if "from" in item else _message(item))
+        except RowProblem as problem:
+            raise RowProblem(problem.code, f"{where}: {problem.reason}") from None
+    return tuple(turns)
 
 
 def parsed(value: object) -> object:
@@ -98,7 +104,7 @@ def attach_images(messages: Sequence[Message], images: object, *, column: str) -
 
 def _message(item: dict[str, Any]) -> Message:
     role = item.get("role")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise RowProblem(
             "unknown-role", f"unknown role {role!r}" if "role" in item else f"no role among {sorted(item)}"
         )
@@ -148,21 +154,6 @@ def _sharegpt_message(item: dict[str, Any]) -> Message:
             "not-text", f"value holds {kind_of(value)}, not text" if "value" in item else "value is missing"
         )
     return Message(role, value, reasoning_content=reasoning, train=train, weight=weight)
-
-
-def _locate(items: Sequence[object], column: str) -> RowProblem:
-    """The problem of the first bad message, with its place. Only met on the way to a refusal."""
-    for place, item in enumerate(items, 1):
-        where = f"message {place} of '{column}'"
-        if not isinstance(item, dict):
-            return RowProblem("not-messages", f"{where}: {kind_of(item)}, not a message")
-        try:
-            _sharegpt_message(item) if "from" in item else _message(item)
-        except RowProblem as problem:
-            return RowProblem(problem.code, f"{where}: {problem.reason}")
-        except TypeError:
-            return RowProblem("not-messages", f"{where}: not a message ({item!r:.60})")
-    raise AssertionError("called without a bad message")
 
 
 def _join_parts(parts: Sequence[object]) -> tuple[str, tuple[str, ...]]:
