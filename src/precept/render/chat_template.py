@@ -7,7 +7,6 @@ its interface; hence an environment of our own with the same blocks, filters and
 from __future__ import annotations
 
 import datetime
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -89,7 +88,9 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, function: Any, *args: Any, **kwargs: Any) -> Any:
         self.step()
-        return super().call(context, function, *args, **kwargs)
+        if not self.is_safe_callable(function):
+            raise jinja2.exceptions.SecurityError(f"{function!r} is not safely callable")
+        return context.call(function, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" or (not isinstance(left, int | float) or not isinstance(right, int | float)):
@@ -176,14 +177,13 @@ class ChatTemplate:
         """The text of a conversation. Raises RowRefused where the template raises or outgrows its bounds."""
         self._environment.steps = 0
         try:
-            pieces = self._template.generate(
+            text = self._template.render(
                 messages=messages,
                 tools=tools or None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
                 **self._variables,
             )
-            text = "".join(itertools.islice(pieces, STEPS_PER_RENDERING))
         except TEMPLATE_ERRORS as error:
             raise RowRefused(
                 f"the chat template '{self.name}' raises on this row: {_first_line(error)}", code="template-raises"

@@ -81,8 +81,7 @@ class ConversationRenderer:
         attempts = dict.fromkeys(((prompting, True), (add_generation_prompt, True), (add_generation_prompt, False)))
         marker, stripped, pieces = self._marked(plain, given, text, list(attempts))
         self._refuse_vanished(messages, marker, pieces, habits)
-        roles = [message.role for message in messages]
-        turns = finder.find(text, roles, pieces, marker.marks, stripped[len(text) :])
+        turns = finder.find(text, messages, pieces, marker.marks, stripped[len(text) :])
         written = {piece.mark for piece in pieces}
         dropped = frozenset(
             mark.message for place, mark in enumerate(marker.marks) if mark.reasoning and place not in written

@@ -48,13 +48,22 @@ class SequenceEncoder:
         self._start_id = decoder_start_id if encoder_decoder else None
         self._special = matcher(encoder.special_tokens)
 
-    def many(self, drafts: Sequence[Draft]) -> list[Made | RowRefused]:
-        """One result a draft. The texts go to the tokenizer in one batch."""
+    def tokenised(self, drafts: Sequence[Draft]) -> list[Encoding]:
+        """Encodings of the drafts that one batch of the tokenizer can encode; the rest is left to ``made``.
+
+        All the time goes into the tokenizers library, which holds no lock of Python's: run it beside other work.
+        """
+        return self._encoder.batch([draft.text for draft in drafts if self._in_batch(draft)])
+
+    def _in_batch(self, draft: Draft) -> bool:
+        return self._start_id is None and not draft.literals
+
+    def made(self, drafts: Sequence[Draft], encodings: Sequence[Encoding]) -> list[Made | RowRefused]:
+        """One result a draft. ``encodings`` are those of ``tokenised``."""
         if self._start_id is not None:
             return [self._pair(draft) for draft in drafts]
-        plain = [draft for draft in drafts if not draft.literals]
-        encodings = iter(self._encoder.batch([draft.text for draft in plain]))
-        return [self._one(draft, None if draft.literals else next(encodings)) for draft in drafts]
+        following = iter(encodings)
+        return [self._one(draft, next(following) if self._in_batch(draft) else None) for draft in drafts]
 
     def _one(self, draft: Draft, encoding: Encoding | None) -> Made | RowRefused:
         weight = self._settings.prompt_weight

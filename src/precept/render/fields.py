@@ -161,7 +161,11 @@ class Piece(NamedTuple):
 
 
 def unmark(text: str, area: int) -> tuple[str, list[Piece]]:
-    """The text without its marks, and the marked pieces in text order. A mark without its partner gives no piece."""
+    """The text without its marks, and the marked pieces in text order.
+
+    Of a piece that stands twice (a tool's name before its result) the first counts; a mark without its partner gives
+    none.
+    """
     parts = MARK[area].split(text)
     opened: dict[int, int] = {}
     pieces: list[Piece] = []
@@ -169,8 +173,9 @@ def unmark(text: str, area: int) -> tuple[str, list[Piece]]:
     for place in range(1, len(parts), 2):
         pair, closes = divmod(ord(parts[place]) - MARK_BASES[area], 2)
         if not closes:
-            opened[pair] = position
-        elif pair in opened:
-            pieces.append(Piece(opened.pop(pair), position, pair))
+            opened.setdefault(pair, position)
+        elif opened.get(pair, -1) >= 0:
+            pieces.append(Piece(opened[pair], position, pair))
+            opened[pair] = -1
         position += len(parts[place + 1])
     return "".join(parts[::2]), pieces

@@ -62,18 +62,23 @@ class Probe:
     """The template's habits.
 
     ``lead`` is what stands before the first user's text; ``prompts[role]`` all that stands between the end of a
-    message of that role and the point where the model starts to write; ``answer_tail`` what follows a last answer;
-    ``terminator`` the first special token in it, None when there is none; ``openers`` special tokens that begin a
-    role header; ``interior`` special tokens inside a turn; ``structure`` the text of all these.
+    message of that role and the point where the model starts to write; ``answer_leads`` what stands between that
+    point and the content of a last and an earlier answer, longest first; ``answer_tail`` what follows a last answer;
+    ``terminator`` the first special token in it, None when there is none; ``call_terminator`` the same after tool
+    calls; ``openers`` special tokens that begin a role header; ``interior`` and ``call_interior`` special tokens
+    between reasoning and content and inside a tool call; ``structure`` the text of all these.
     """
 
     form: Form
     lead: str
     prompts: dict[str, str]
+    answer_leads: tuple[str, ...]
     answer_tail: str
     terminator: str | None
     openers: frozenset[str]
     interior: frozenset[str]
+    call_terminator: str | None
+    call_interior: frozenset[str]
     shows_reasoning: bool
     appends_prompt: bool
     structure: str
@@ -111,7 +116,9 @@ def probe(template: ChatTemplate, special: re.Pattern[str], *, tools: bool) -> P
     closing = special.search(tail)
     closers = set(special.findall(tail))
     closers |= set(special.findall(asked.after(0))) if asked and 0 in asked.spans else set()
-    closers |= set(special.findall(called.after(1))) if called and 1 in called.spans else set()
+    call_tail = called.after(1) if called and 1 in called.spans else ""
+    ending = special.search(call_tail)
+    closers |= set(special.findall(call_tail))
     lead = prompted.before(0) if prompted and 0 in prompted.spans else ""
     opening = lead + "".join(prompts.values())
     opening += second.before(2) if second and 2 in second.spans else ""
@@ -121,19 +128,30 @@ def probe(template: ChatTemplate, special: re.Pattern[str], *, tools: bool) -> P
         form=form,
         lead=lead,
         prompts=prompts,
+        answer_leads=_answer_leads(prompts.get("user", ""), [answered, second]),
         answer_tail=tail,
         terminator=closing.group() if closing else None,
         openers=frozenset(special.findall(opening)) - closers,
-        interior=frozenset(special.findall(_between(reasoned))) if reasoned and shows else frozenset(),
+        interior=_specials_inside(reasoned, special) if shows else frozenset(),
+        call_terminator=ending.group() if ending else None,
+        call_interior=_specials_inside(called, special),
         shows_reasoning=shows,
         appends_prompt=bool(answered and reopened and reopened.text.startswith(answered.text)),
         structure=opening + tail,
     )
 
 
-def _between(reasoned: Rendering) -> str:
-    start, end = reasoned.spans[1]
-    return reasoned.text[start:end]
+def _answer_leads(prompt: str, renderings: Sequence[Rendering | None]) -> tuple[str, ...]:
+    regions = [rendering.before(1) for rendering in renderings if rendering and 1 in rendering.spans]
+    leads = {region.partition(prompt)[2] for region in regions if prompt and prompt in region}
+    return tuple(sorted(leads, key=len, reverse=True))
+
+
+def _specials_inside(rendering: Rendering | None, special: re.Pattern[str]) -> frozenset[str]:
+    """Special tokens between the first and the last field of the answer."""
+    if rendering is None or 1 not in rendering.spans:
+        return frozenset()
+    return frozenset(special.findall(rendering.text, *rendering.spans[1]))
 
 
 def _render(

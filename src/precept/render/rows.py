@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+
+from tokenizers import Encoding
 
 from precept.render import lengths
 from precept.render.drafts import Draft, Drafter, Plan
@@ -54,8 +57,7 @@ class RowsPass:
 
     def run(self, standing_notices: Sequence[str], *, eos_id: int | None) -> Rendered:
         """All of it: sequences in the order of the rows."""
-        for start in range(0, len(self._rows), CHUNK):
-            self._chunk(range(start, min(start + CHUNK, len(self._rows))))
+        self._render_chunks()
         self._settle_lengths()
         sequences = [sequence for place in sorted(self._kept) for sequence in self._kept[place]]
         counts = self._counts
@@ -73,14 +75,33 @@ class RowsPass:
             stop_ids=self._drafter.conversations.stop_ids(self._terminators, eos_id),
         )
 
-    def _chunk(self, places: range) -> None:
+    def _render_chunks(self) -> None:
+        """Draft one chunk while the one before it is tokenised in a second thread."""
+        with ThreadPoolExecutor(max_workers=1) as tokenising:
+            before: tuple[dict[int, _RowResult], list[Draft], Future[list[Encoding]]] | None = None
+            for start in range(0, len(self._rows), CHUNK):
+                results = self._draft_chunk(range(start, min(start + CHUNK, len(self._rows))))
+                drafts = [draft for result in results.values() for draft in result.drafts]
+                encodings = tokenising.submit(self._encode.tokenised, drafts)
+                if before is not None:
+                    self._finish_chunk(*before)
+                before = results, drafts, encodings
+            if before is not None:
+                self._finish_chunk(*before)
+
+    def _draft_chunk(self, places: range) -> dict[int, _RowResult]:
         results: dict[int, _RowResult] = {}
         for place in places:
             try:
                 results[place] = self._drafted(self._rows[place])
             except RowRefused as refused:
                 self._refuse(place, refused)
-        made = iter(self._encode.many([draft for result in results.values() for draft in result.drafts]))
+        return results
+
+    def _finish_chunk(
+        self, results: dict[int, _RowResult], drafts: list[Draft], encodings: Future[list[Encoding]]
+    ) -> None:
+        made = iter(self._encode.made(drafts, encodings.result()))
         for place, result in results.items():
             outcomes = [next(made) for _ in result.drafts]
             fault = next((outcome for outcome in outcomes if isinstance(outcome, RowRefused)), None)
@@ -188,7 +209,8 @@ class RowsPass:
 
     def _encoded(self, plan: Plan) -> TokenSequence | None:
         try:
-            made = self._encode.many([self._drafter.draft(plan)])[0]
+            drafts = [self._drafter.draft(plan)]
+            made = self._encode.made(drafts, self._encode.tokenised(drafts))[0]
         except RowRefused:
             return None
         return made.sequence if isinstance(made, Made) else None

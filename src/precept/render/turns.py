@@ -14,6 +14,7 @@ from typing import NamedTuple
 from precept.render.fields import Mark, Piece
 from precept.render.probe import Probe
 from precept.render.refused import RowRefused
+from precept.types import Message
 
 
 class Turn(NamedTuple):
@@ -36,7 +37,7 @@ class TurnFinder:
         self._end = lru_cache(maxsize=4096)(self._find_end)
 
     def find(
-        self, text: str, roles: Sequence[str], pieces: Sequence[Piece], marks: Sequence[Mark], prompt: str
+        self, text: str, messages: Sequence[Message], pieces: Sequence[Piece], marks: Sequence[Mark], prompt: str
     ) -> list[Turn]:
         """The turns of all assistant messages, in order. ``prompt`` is this row's own generation prompt, or ''.
 
@@ -50,9 +51,9 @@ class TurnFinder:
             last[owner] = place
         turns: list[Turn] = []
         done = 0
-        for message, role in enumerate(roles):
-            if role == "assistant":
-                before = roles[message - 1] if message else ""
+        for message, fields in enumerate(messages):
+            if fields.role == "assistant":
+                before = messages[message - 1].role if message else ""
                 prompts = (prompt, self._probe.prompts.get(before, ""), self._probe.prompts.get("user", ""))
                 if message in first:
                     opening, closing = first[message], last[message]
@@ -63,9 +64,11 @@ class TurnFinder:
                 else:
                     closing = max((place for place, owner in enumerate(owners) if owner < message), default=-1)
                     floor = max(done, pieces[closing].end if closing >= 0 else 0)
-                    start = written = self._empty_turn(text, floor, _next_start(pieces, closing, text), prompts)
+                    start = self._empty_turn(text, floor, _next_start(pieces, closing, text), prompts)
+                    leads = (lead for lead in self._probe.answer_leads if text.startswith(lead, start))
+                    written = start + len(next(leads, ""))
                 gap = text[written : _next_start(pieces, closing, text)]
-                length, terminator = self._end(gap)
+                length, terminator = self._end(gap, bool(fields.tool_calls), not fields.content)
                 done = written + length
                 turns.append(Turn(message, start, done, terminator))
             elif message in last:
@@ -106,17 +109,23 @@ class TurnFinder:
         pattern = rf"({self._special.pattern}|\n)"
         return [atom for atom in re.split(pattern, prompt) if atom]
 
-    def _find_end(self, gap: str) -> tuple[int, str | None]:
-        """Length of the turn's close within the text after its last character, and the terminator."""
+    def _find_end(self, gap: str, calls: bool, no_content: bool) -> tuple[int, str | None]:
+        """Length of the turn's close within the text after its last marked character, and the terminator.
+
+        Numbers among tool arguments and an empty content carry no mark: the tokens before them are passed over.
+        """
         probe = self._probe
+        ends = {probe.terminator, probe.call_terminator} if calls else {probe.terminator}
+        passed = probe.call_interior if calls else probe.interior if no_content else frozenset()
         first: re.Match[str] | None = None
-        if probe.terminator is not None:
-            for match in self._special.finditer(gap):
-                if match.group() in probe.openers:
-                    break
-                if match.group() == probe.terminator:
-                    return match.end(), match.group()
-                first = first or match
+        for match in self._special.finditer(gap) if probe.terminator is not None else ():
+            if match.group() in ends:
+                return match.end(), match.group()
+            if match.group() in passed:
+                continue
+            if match.group() in probe.openers:
+                break
+            first = first or match
         if first is not None:
             return first.end(), first.group()
         # No terminator: the answer's own trailing blanks, and what the template writes after any last answer.
