@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,16 +62,17 @@ def load(paths: Sequence[str], *, base: Path | None = None) -> Loaded:
     """
     rows: list[Row] = []
     reports: list[FileReport] = []
-    for spec in paths:
-        path, left = split_limit(spec, base=base)
-        for name, stem, sha256, raw in _sources(path, left, base):
-            kept, report = _read_file(name, stem, sha256, raw, limit=left)
-            rows += kept
-            reports.append(report)
-            if left is not None:
-                left -= report.rows
-                if left <= 0:
-                    break
+    with _collector_paused():
+        for spec in paths:
+            path, left = split_limit(spec, base=base)
+            for name, stem, sha256, raw in _sources(path, left, base):
+                kept, report = _read_file(name, stem, sha256, raw, limit=left)
+                rows += kept
+                reports.append(report)
+                if left is not None:
+                    left -= report.rows
+                    if left <= 0:
+                        break
     return Loaded(rows, reports)
 
 
@@ -89,6 +92,18 @@ def describe(loaded: Loaded) -> dict[str, Any]:
             for file in loaded.files
         ]
     }
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Rows hold no cycles, and the collector's walks over the growing lists cost a third of the reading time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _sources(path: str, limit: int | None, base: Path | None) -> Iterator[tuple[str, str, str, RawRows | FileProblem]]:

@@ -363,6 +363,8 @@ def test_self_instruct_rows_are_instances(read: Any) -> None:
         ({"question_id": 1, "text": "x", "answer_id": "a", "model_id": "m"}, "answers of a model"),
         ({"prompt": "p", "instruction": "i", "input": "", "response": "r", "target": "t"}, "a model's predictions"),
         ({"system_prompt": "s", "prompt_template": "t", "name": "n"}, "prompt templates"),
+        ({"messages": [{"speaker": "a", "said": "b"}]}, "'messages' holds no messages with role and content"),
+        ({"instruction": "a", "input": "b"}, "'instruction' without a column that answers it"),
         ({"alpaca_en": {"file_name": "a.json"}}, "no known format; columns found: alpaca_en. Known: "),
     ],
 )

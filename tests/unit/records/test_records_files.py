@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from precept.errors import InputError, PreceptError
+from precept.errors import InputError
 from precept.records import load
 from precept.types import Text
 
@@ -225,6 +225,21 @@ def test_an_unreached_hub_is_an_input_error_within_ten_seconds(tmp_path: Path, m
     assert time.monotonic() - started < 10
 
 
+def test_a_hub_data_set_is_read_by_name_and_split(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    # the datasets library takes a folder of this name before it asks the hub
+    (tmp_path / "owner" / "set").mkdir(parents=True)
+    (tmp_path / "owner" / "set" / "test.jsonl").write_bytes(ROW + b"\n" + ROW)
+    code = (
+        "from precept.records import load\n"
+        "(file,) = load(['hf:owner/set:test#1']).files\n"
+        "print(file.path, file.format, file.rows)\n"
+    )
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home"), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == ["hf:owner/set:test", "prompt_completion", "1"], done.stderr
+
+
 def test_importing_the_room_is_light() -> None:
     heavy = {"torch", "transformers", "pandas", "datasets", "pyarrow"}
     code = f"import sys, precept.records\nprint({heavy} & set(sys.modules))"
@@ -284,8 +299,3 @@ def test_no_malformed_value_makes_loading_raise(read: Any) -> None:
                 assert report.rows == report.conversations + report.comparisons + report.texts + len(report.refused)
                 _, report = read({**row, column: value})
                 assert report.rows or report.refused[0].row is None
-
-
-def test_errors_of_this_room_are_ours() -> None:
-    with pytest.raises(PreceptError):
-        load(["/nowhere/at/all.jsonl"])

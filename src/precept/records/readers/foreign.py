@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from precept.records.readers.messages import COLUMN_NAMES
 from precept.records.readers.prompt_completion import PROMPTS
 from precept.records.readers.reader import Columns
 
@@ -13,7 +14,7 @@ FOREIGN = (
     ({"dialogue_id", "turns"}, "annotated dialogues (schema-guided), not turns of a user and an assistant"),
     ({"question_id", "turns"}, "questions without answers"),
 )
-QUESTIONS = ("instruction", "messages", *PROMPTS)
+QUESTIONS = ("instruction", *PROMPTS)
 
 
 def why_foreign(columns: Columns) -> str | None:
@@ -23,5 +24,8 @@ def why_foreign(columns: Columns) -> str | None:
 
 def why_unknown(columns: Columns) -> str | None:
     """A hint for columns that no reader recognises."""
+    turns = columns.one_of(*COLUMN_NAMES)
+    if turns:
+        return f"'{turns}' holds no messages with role and content or from and value ({columns.first[turns]!r:.60})"
     asked = columns.one_of(*QUESTIONS)
     return f"'{asked}' without a column that answers it" if asked else None
