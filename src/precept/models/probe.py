@@ -35,18 +35,22 @@ Sharing = Literal["auto", "on", "off"]
 class Chosen:
     """A policy and how to feed it.
 
-    ``share`` tells whether to merge prefixes when cutting and building forests; ``length_switches`` are
-    lengths whose sides must not meet in one forest. ``relative_error`` is the larger of loss and gradient in
-    float32 against separate rows, NaN where no small model of the class could be built. ``notices`` are lines
-    for the user.
+    Prefixes are merged in mode "forest" only, see ``share``; the other modes count every token of every row.
+    ``length_switches`` are lengths whose sides must not meet in one forest. ``relative_error`` is the larger
+    of loss and gradient in float32 against separate rows, NaN where no small model of the class could be
+    built. ``notices`` are lines for the user.
     """
 
     policy: ScoringPolicy
     mode: Mode
-    share: bool
     length_switches: Sequence[int]
     relative_error: float
     notices: tuple[str, ...]
+
+    @property
+    def share(self) -> bool:
+        """The argument of the same name when forests are cut and built."""
+        return self.mode == "forest"
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ def choose_policy(
     refused: list[tuple[_Way, float]] = []
     way, exact, policy = _first_exact(own, ways, trial, refused, build, compute_dtype, seed)
     dropout = _dropout(model, trial)
-    share = sharing != "off" and not dropout and way.mode != "encoder_decoder"
-    if sharing == "on" and not (share and way is FOREST):
+    mode: Mode = "packed" if way is FOREST and (dropout or sharing == "off") else way.mode
+    if sharing == "on" and mode != "forest":
         raise ProofError(
             "prefixes cannot be shared",
             code="sharing-not-exact",
@@ -120,10 +124,9 @@ def choose_policy(
             do="set sharing to auto" + (", or dropout to 0" if dropout else ""),
         )
     notices = [*_notices(way, exact, refused, trial), *_router_notice(own)]
-    if dropout and sharing == "auto" and way is FOREST:
+    if dropout and sharing == "auto" and mode == "packed":
         notices.append(f"sharing: off, since dropout is on ({dropout}){_cost(tokens)}")
-    mode: Mode = "packed" if way is FOREST and not share else way.mode
-    return Chosen(policy, mode, share, _switches(exact, longest), exact.error, tuple(notices))
+    return Chosen(policy, mode, _switches(exact, longest), exact.error, tuple(notices))
 
 
 def _first_exact(
@@ -201,7 +204,10 @@ def _cost(tokens: tuple[int, int] | None) -> str:
 def _notices(way: _Way, exact: _Exact, refused: Sequence[tuple[_Way, float]], trial: Trial | None) -> list[str]:
     notices = []
     if refused or trial is None:
-        tried = "; ".join(f"{other.name}: relative error {error:.1e}" for other, error in refused)
+        tried = "; ".join(
+            f"{other.name} " + ("cannot run" if math.isinf(error) else f"is off by {error:.0e}")
+            for other, error in refused
+        )
         why = tried if trial else "no small model of this class could be built to try more"
         notices.append(f"sequences: {way.name} ({why})")
     if exact.switch is not None:

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from precept.errors import InputError
+from precept.forest import build_forest
+from precept.models import head as head_module
+from precept.models.masks import attention_masks
+from precept.models.padded import PaddedPolicy, leaf_sequences, length_batches
+from precept.models.policy import ForestPolicy
+from precept.types import Source, TokenSequence
+
+TINY = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 32,
+}
+
+
+def seq(ids: list[int], weights: list[float] | None = None) -> TokenSequence:
+    values = [1.0] * len(ids) if weights is None else weights
+    return TokenSequence(np.array(ids, np.int32), np.array(values, np.float32), Source("rows", 1, "0" * 16))
+
+
+ROWS = [
+    seq([1, 2, 3, 4], [0, 1, 0, 2]),
+    seq([1, 2, 5], [0, 0, 0.5]),
+    seq([7, 8], [0, 1]),
+    seq([1, 2], [0, 1]),
+]
+
+
+def tiny_llama(model_class: Any = LlamaForCausalLM, **options: Any) -> Any:
+    torch.manual_seed(0)
+    model = model_class(LlamaConfig(**(TINY | options)))
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(std=parameter.shape[-1] ** -0.5)
+    return model
+
+
+def row_logps(model: Any, row: TokenSequence) -> torch.Tensor:
+    """Log-probability of each token but the first, from the row alone."""
+    ids = torch.as_tensor(row.ids, dtype=torch.long)[None]
+    logps = model(input_ids=ids).logits[0, :-1].log_softmax(-1)
+    return logps.gather(1, ids[0, 1:, None])[:, 0]
+
+
+@pytest.mark.parametrize("policy_class", [ForestPolicy, PaddedPolicy])
+def test_answers_sum_the_log_probabilities_of_their_trained_tokens(policy_class: Any) -> None:
+    model = tiny_llama().requires_grad_(False)
+    policy = policy_class(model)
+    forest = build_forest(ROWS)
+    plain, weighted = [], []
+    for row in ROWS:
+        logps, weights = row_logps(model, row), torch.as_tensor(row.weights[1:])
+        plain.append(float(logps[weights > 0].sum()))
+        weighted.append(float((logps * weights).sum()))
+    assert policy.answer_logps(forest).tolist() == pytest.approx(plain, rel=1e-5)
+    assert policy.answer_logps(forest, weighted=True).tolist() == pytest.approx(weighted, rel=1e-5)
+
+
+@pytest.mark.parametrize("policy_class", [ForestPolicy, PaddedPolicy])
+def test_the_last_hidden_state_is_what_the_head_reads_at_the_last_token(policy_class: Any) -> None:
+    model = tiny_llama()
+    hidden = policy_class(model).last_hidden(build_forest(ROWS))
+    assert hidden.shape == (4, 16)
+    for row, state in zip(ROWS, hidden, strict=True):
+        logits = model(input_ids=torch.as_tensor(row.ids, dtype=torch.long)[None]).logits[0, -1]
+        assert torch.allclose(model.lm_head(state), logits, atol=1e-5)
+
+
+def test_logits_in_chunks_give_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_llama()
+    forest = build_forest(ROWS)
+    policy = ForestPolicy(model)
+    policy.edge_logps(forest).sum().backward()
+    whole = model.lm_head.weight.grad.clone()
+    model.zero_grad()
+    monkeypatch.setattr(head_module, "CHUNK_LOGITS", 80)  # two states of 40 logits
+    policy.edge_logps(forest).sum().backward()
+    assert torch.allclose(model.lm_head.weight.grad, whole, atol=1e-6)
+
+
+class OffsetLlama(LlamaForCausalLM):
+    """Makes its logits in a way no rule for heads knows."""
+
+    def forward(self, **inputs: Any) -> Any:
+        out = super().forward(**inputs)
+        out.logits = out.logits + torch.arange(40) / 10
+        return out
+
+
+@pytest.mark.parametrize("policy_class", [ForestPolicy, PaddedPolicy])
+def test_an_unknown_head_falls_back_to_the_models_own_logits(policy_class: Any) -> None:
+    model = tiny_llama(OffsetLlama)
+    policy = policy_class(model)
+    assert policy.head.module is None
+    forest = build_forest([ROWS[0]])
+    expected = row_logps(model, ROWS[0])[[0, 2]]
+    assert torch.allclose(policy.edge_logps(forest), expected, atol=1e-5)
+
+
+def test_a_forest_without_trained_tokens_still_has_a_gradient_of_zero() -> None:
+    model = tiny_llama()
+    logps = ForestPolicy(model).edge_logps(build_forest([seq([1, 2], [0, 0])]))
+    assert logps.shape == (0,)
+    logps.sum().backward()
+
+
+def test_bfloat16_arithmetic_returns_float32_log_probabilities_nearby() -> None:
+    model = tiny_llama()
+    forest = build_forest(ROWS)
+    exact = ForestPolicy(model).edge_logps(forest)
+    rounded = ForestPolicy(model, compute_dtype=torch.bfloat16).edge_logps(forest)
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(rounded, exact)
+    assert torch.allclose(rounded, exact, atol=0.1)
+
+
+def test_added_tokens_trained_under_lora_are_seen_by_the_head() -> None:
+    from peft import LoraConfig, get_peft_model
+
+    model = get_peft_model(
+        tiny_llama(tie_word_embeddings=True),
+        LoraConfig(r=2, target_modules=["q_proj"], trainable_token_indices=[4, 5], task_type="CAUSAL_LM"),
+    )
+    for name, parameter in model.named_parameters():
+        if "trainable_tokens" in name:
+            parameter.data += 1.0
+    forest = build_forest([ROWS[0]])
+    policy = ForestPolicy(model)
+    assert policy.head.module is not None
+    assert torch.allclose(policy.edge_logps(forest), row_logps(model, ROWS[0])[[0, 2]], atol=1e-5)
+
+
+def test_a_mask_shows_ancestors_only_and_counts_windows_in_depth() -> None:
+    # nodes: 1 - 2 - 3 and 1 - 2 - 5
+    forest = build_forest([seq([1, 2, 3]), seq([1, 2, 5])])
+    device = torch.device("cpu")
+    config = LlamaConfig(**TINY)
+    config._attn_implementation = "sdpa"
+    mask = attention_masks(forest, config, device=device, dtype=torch.float32)
+    assert isinstance(mask, torch.Tensor)
+    assert mask[0, 0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
+    config.layer_types = ["sliding_attention", "full_attention"]
+    config.sliding_window = 2
+    masks = attention_masks(forest, config, device=device, dtype=torch.float32)
+    assert isinstance(masks, dict)
+    assert masks["full_attention"].equal(mask)
+    # token 5 is two deeper than the root, though three nodes after it
+    assert masks["sliding_attention"][0, 0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 1, 0, 1]]
+
+
+def test_eager_attention_gets_numbers_to_add() -> None:
+    config = LlamaConfig(**TINY)
+    config._attn_implementation = "eager"
+    forest = build_forest([seq([1]), seq([2])])
+    mask = attention_masks(forest, config, device=torch.device("cpu"), dtype=torch.bfloat16)
+    assert isinstance(mask, torch.Tensor)
+    lowest = torch.finfo(torch.bfloat16).min
+    assert mask.dtype == torch.bfloat16
+    assert mask[0, 0].tolist() == [[0, lowest], [lowest, 0]]
+
+
+def test_attention_that_takes_no_mask_is_refused() -> None:
+    config = LlamaConfig(**TINY)
+    config._attn_implementation = "flash_attention_2"
+    with pytest.raises(InputError) as error:
+        attention_masks(build_forest(ROWS), config, device=torch.device("cpu"), dtype=torch.float32)
+    assert error.value.code == "attention-without-mask"
+
+
+def test_leaf_sequences_are_the_paths_to_the_leaves() -> None:
+    # 1 - 2 - 3 - 4, 1 - 2 - 5, 7 - 8; the row 1 2 is a prefix and no leaf
+    assert [path.tolist() for path in leaf_sequences(build_forest(ROWS))] == [[0, 1, 2, 3], [0, 1, 4], [5, 6]]
+
+
+def test_batches_hold_sequences_of_similar_length_within_an_area() -> None:
+    lengths = np.array([4, 100, 90, 3, 80])
+    batches = [batch.tolist() for batch in length_batches(lengths, max_area=200)]
+    # 100 and 90 fill the area; 80 would waste little, but is a third; 4 and 3 are alike
+    assert batches == [[1, 2], [4], [0, 3]]
+    assert [len(batch) for batch in length_batches(lengths, max_area=0)] == [1] * 5
