@@ -126,9 +126,7 @@ def tiny_config(family: str, *, vocab_size: int = 384, **changes: Any) -> Pretra
     ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     if model_type == "t5":
         ids["decoder_start_token_id"] = 0
-    return AutoConfig.for_model(
-        model_type, **{"vocab_size": vocab_size, **ids, **CONFIGS[model_type], **changes}
-    )
+    return AutoConfig.for_model(model_type, **{"vocab_size": vocab_size, **ids, **CONFIGS[model_type], **changes})
 
 
 def tiny_model(

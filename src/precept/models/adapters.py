@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,7 @@ def add_adapter(model: Any, settings: ModelSettings, *, added: Sequence[int] = (
         trainable_token_indices=_token_rows(model, added),
         task_type=TaskType.SEQ_2_SEQ_LM if encoder_decoder else TaskType.CAUSAL_LM,
     )
-    with warnings.catch_warnings():
-        # peft prepares ranks for fused experts also where it then finds none of that name
-        warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys did not match")
+    with _without_known_warnings():
         try:
             return get_peft_model(model, config)
         except (ValueError, TypeError, NotImplementedError) as error:
@@ -54,8 +53,7 @@ def open_adapter(model: Any, path: Path) -> Any:
     from peft import PeftModel, get_peft_model_state_dict
 
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Found missing adapter keys")  # checked by name below
+        with _without_known_warnings():
             opened = PeftModel.from_pretrained(model, str(path), is_trainable=False)
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise InputError(
@@ -125,3 +123,12 @@ def _has_transposed_linears(model: Any) -> bool:
     from transformers.pytorch_utils import Conv1D
 
     return any(isinstance(module, Conv1D) for module in model.modules())
+
+
+@contextlib.contextmanager
+def _without_known_warnings() -> Iterator[None]:
+    """peft warns of missing keys, which are errors here, and of ranks for fused experts that it sets itself."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")
+        warnings.filterwarnings("ignore", message="The following (rank|alpha)_pattern keys did not match")
+        yield

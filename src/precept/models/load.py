@@ -16,7 +16,7 @@ from precept.errors import InputError
 from precept.models.adapters import add_adapter, open_adapter
 from precept.models.folder import check_model_folder, context_length, stored_dtype, tokenizer_folder
 from precept.models.precision import STORED, choose_compute_dtype, choose_device, choose_weight_dtype
-from precept.models.quantize import check_quantized, nf4_config
+from precept.models.quantize import check_quantized, keep_packing, nf4_config
 from precept.models.settings import ModelSettings
 from precept.models.tokens import add_tokens, grow_embeddings
 
@@ -109,6 +109,7 @@ def load_model(
         _fit_vocabulary(model, tokenizer)
     notices = _check_vocabulary(model, tokenizer, path)
     if adapter == "qlora":
+        keep_packing(model)
         notices.append(check_quantized(model))
     added = add_tokens(tokenizer, model, new_tokens)
     with quiet():
@@ -155,9 +156,12 @@ def _load_weights(
             _refuse_encoders(config, path)
             if settings.attn_implementation != "auto":
                 options["attn_implementation"] = settings.attn_implementation
-            if adapter == "qlora":
-                options |= {"quantization_config": nf4_config(compute_dtype), "device_map": {"": device}}
             auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+            if adapter == "qlora":
+                with torch.device("meta"):
+                    empty = auto.from_config(config, trust_remote_code=settings.trust_remote_code)
+                packed = nf4_config(empty, weight_dtype=weight_dtype, compute_dtype=compute_dtype, device=device)
+                options |= {"quantization_config": packed, "device_map": {"": device}}
             model, report = auto.from_pretrained(
                 str(path),
                 config=config,
