@@ -13,18 +13,12 @@ from precept.errors import PreceptError
 
 EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 data_app = typer.Typer(no_args_is_help=True, help="Look at data files, count them, convert them.")
 app.add_typer(data_app, name="data")
 
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON document to standard output and nothing else there.")
-]
-Model = Annotated[
-    str, typer.Option("--model", "-m", help="A folder, or owner/name from the cache or the hub.")
-]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document to standard output and nothing else there.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="A folder, or owner/name from the cache or the hub.")]
 Template = Annotated[
     str | None, typer.Option("--chat-template", help="A .jinja file or the name of a shipped template.")
 ]
@@ -38,9 +32,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Turn a base language model into an instruction-tuned one, and show that it worked."""
@@ -78,12 +70,8 @@ def data_stats(
 @data_app.command("convert")
 def data_convert(
     file: Annotated[list[str], typer.Argument(help="Files, folders, or path#500 for the first rows.")],
-    to: Annotated[
-        str, typer.Option("--to", help="messages, sharegpt, alpaca, prompt_completion, text or preference.")
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The file to write (.json, .jsonl, .gz, .zst).")
-    ],
+    to: Annotated[str, typer.Option("--to", help="messages, sharegpt, alpaca, prompt_completion, text or preference.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write (.json, .jsonl, .gz, .zst).")],
     bad_rows: Annotated[str, typer.Option(help="error, or drop.")] = "error",
     as_json: Json = False,
 ) -> None:
@@ -99,12 +87,8 @@ def train(
     method: Annotated[str, typer.Argument(help="sft")],
     model: Model,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
-    data: Annotated[
-        list[str] | None, typer.Option("--data", "-d", help="Files or folders; may be repeated.")
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Remove the run in the output folder and start anew.")
-    ] = False,
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", help="Files or folders; may be repeated.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove the run in the output folder and start anew.")] = False,
     allow_changed: Annotated[
         bool, typer.Option("--allow-changed", help="Go on although settings or data differ.")
     ] = False,
@@ -149,23 +133,18 @@ def run_recipe(
 @app.command("eval")
 def evaluate(
     model: Model,
-    task: Annotated[
-        list[str], typer.Option("--task", "-t", help="A task YAML or a data file; may be repeated.")
-    ],
-    against: Annotated[
-        str | None, typer.Option("--against", help="A second model; the difference is paired.")
-    ] = None,
+    task: Annotated[list[str], typer.Option("--task", "-t", help="A task YAML or a data file; may be repeated.")],
+    against: Annotated[str | None, typer.Option("--against", help="A second model; the difference is paired.")] = None,
     chat_template: Template = None,
     limit: Annotated[int | None, typer.Option(help="Items of each task.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the items.")] = Path(
-        "precept-eval"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the items.")] = Path("precept-eval"),
     max_new_tokens: Annotated[int | None, typer.Option(help="Instead of the task's own limit.")] = None,
     bad_rows: Annotated[str, typer.Option(help="error, or drop.")] = "error",
     as_json: Json = False,
 ) -> None:
     """Scores with 95 % intervals, per task and overall; a paired difference with --against."""
     from precept.run.console import print_json
+    from precept.run.data import parse_bad_rows
     from precept.run.evaluate import run_eval
     from precept.run.summary import print_evaluation
 
@@ -177,7 +156,7 @@ def evaluate(
         limit=limit,
         output=output,
         max_new_tokens=max_new_tokens,
-        bad_rows=bad_rows,
+        bad_rows=parse_bad_rows(bad_rows),
     )
     print_json(result) if as_json else print_evaluation(result)
 
@@ -237,9 +216,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        typer.echo(
-            f"error: {type(error).__name__}: {error}\n  do: run again with --debug to see where", err=True
-        )
+        typer.echo(f"error: {type(error).__name__}: {error}\n  do: run again with --debug to see where", err=True)
         sys.exit(1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -36,7 +36,15 @@ class Objective(Protocol):
 class Sampler(Protocol):
     """Generates a continuation for each prompt."""
 
-    def generate(self, prompts: Sequence[IntArray], *, max_new_tokens: int) -> list[Generation]: ...
+    def generate(
+        self,
+        prompts: Sequence[IntArray],
+        *,
+        max_new_tokens: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Generation]:
+        """One generation a prompt, in order. ``progress`` is told (prompts done, all prompts)."""
+        ...
 
 
 class Monitor(Protocol):

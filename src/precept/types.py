@@ -7,7 +7,7 @@ turns them into token sequences; the forest room merges those; objectives return
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -167,7 +167,8 @@ class Forest:
         return int((self.depth[self.answers.last].astype(np.int64) + 1).sum()) if len(self.answers.last) else 0
 
 
-class Loss(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Loss:
     """A sum and the weight it is the sum over. The loop divides once, by the optimizer step's global count."""
 
     sum: Tensor

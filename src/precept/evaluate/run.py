@@ -46,6 +46,7 @@ def evaluate(
     prompt_ids: Callable[[Item], IntArray] | None = None,
     sampler: Sampler | None = None,
     choose: Callable[[Sequence[Item]], list[Choice]] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[ItemResult]:
     """One result an item, in order. A task of kind ``generate`` needs ``prompt_ids`` and ``sampler``, one of kind
     ``choice`` needs ``choose``."""
@@ -56,7 +57,7 @@ def evaluate(
             for item, choice in zip(items, choose(items), strict=True)
         ]
     assert prompt_ids is not None and sampler is not None, "a generation task needs prompts and a sampler"
-    generations = sampler.generate([prompt_ids(item) for item in items], max_new_tokens=task.max_new_tokens)
+    generations = sampler.generate([prompt_ids(item) for item in items], max_new_tokens=task.max_new_tokens, progress=progress)
     return [
         _score_text(item, task, generation.text, generation.refused, prompt_text(item))
         for item, generation in zip(items, generations, strict=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.progress import Progress
 
 from precept.errors import PreceptError
 
@@ -28,3 +31,11 @@ def print_json(document: Any) -> None:
 def print_error(error: PreceptError) -> None:
     """An error on a few lines: what, where, found, do."""
     STDERR.print(f"error: {error}", markup=False, style="red")
+
+
+@contextmanager
+def progress_line(label: str, *, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time left; the function that comes out is told (done, all)."""
+    with Progress(console=STDERR, disable=not STDERR.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done, all_: bar.update(task, completed=done, total=all_)

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from precept.errors import InputError
 from precept.records import FORMATS, describe, load, write
+from precept.render import Explained
 from precept.run.console import STDOUT, print_json, say
-from precept.run.rows import read_rows
+from precept.run.rows import read_rows, say_mappings
 from precept.run.settings import parse_settings, unknown_key
 
 
@@ -23,7 +24,7 @@ def show(paths: Sequence[str], *, model: str, chat_template: str | None, limit: 
     shown = []
     for row in rows:
         explained = renderer.explain(row)
-        shown.append({"file": row.source.file, "row": row.source.row, **explained.as_dict()})
+        shown.append({"file": row.source.file, "row": row.source.row, **explained_json(explained)})
         if not as_json:
             STDOUT.rule(f"{row.source.file} row {row.source.row}")
             show_row(explained, STDOUT)
@@ -51,6 +52,7 @@ def stats(paths: Sequence[str], *, model: str | None, chat_template: str | None,
         }
         document["tokens"]["length"] = {f"p{p}": n for p, n in document["tokens"]["length"].items()}
     if as_json:
+        say_mappings(loaded.files)
         print_json(document)
     else:
         _print_stats(document, loaded.files)
@@ -64,9 +66,8 @@ def convert(paths: Sequence[str], *, to: str, output: Path, bad_rows: str, as_js
     if to not in FORMATS:
         raise unknown_key(to, list(FORMATS), where=None, kind="format")
     rows = read_rows(paths, bad_rows=parse_bad_rows(bad_rows)).rows
-    count = write(rows, output, to)
-    document = {"output": str(output), "format": to, "rows": count}
-    print_json(document) if as_json else say(f"{count} rows -> {output} ({to})")
+    document = {"output": str(output), "format": to, **write(rows, output, to)}
+    print_json(document) if as_json else say(f"{document['rows']} rows -> {output} ({to})")
 
 
 def parse_bad_rows(value: str) -> Literal["error", "drop"]:
@@ -91,6 +92,17 @@ def _renderer(model: str, chat_template: str | None) -> Any:
         date=datetime.date.today(),
         max_length=longest_allowed(checked, settings),
     )
+
+
+def explained_json(explained: Explained) -> dict[str, Any]:
+    """A row laid open: each sequence's text and its tokens as [id, first character, one past the last, weight]."""
+    return {
+        "sequences": [
+            {"text": s.text, "tokens": [[t.id, t.start, t.end, t.weight] for t in s.tokens]}
+            for s in explained.sequences
+        ],
+        "refused": explained.refusal.reason if explained.refusal else None,
+    }
 
 
 def _print_stats(document: dict[str, Any], files: Sequence[Any]) -> None:

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from precept.errors import InputError
 from precept.evaluate import (
     Item,
     ItemResult,
     Task,
+    by_task,
     evaluate,
     family_for,
     items_from_rows,
     load_task,
     summarize,
+    write_items,
 )
-from precept.evaluate import write_items as write_results
 from precept.models.folder import check_model_folder, resolve_model
-from precept.run.console import STDERR, say
+from precept.run.console import progress_line, say
 from precept.run.rows import read_rows
+
+if TYPE_CHECKING:
+    from precept.run.opened import OpenedModel
 
 TASK_ENDINGS = {".yaml", ".yml"}
 
@@ -55,7 +59,12 @@ def run_eval(
     del ours  # two models need not fit into memory together
     theirs = open_model(against, chat_template=chat_template, fallback_template=template)
     others = _answer(theirs, loaded_tasks, output)
-    return {"model": model, "against": against, **summarize(results, against=others), "items": str(output)}
+    return {
+        "model": model,
+        **summarize(results, against=others),
+        "against": {"model": against, **summarize(others)},
+        "items": str(output),
+    }
 
 
 def _load(
@@ -90,37 +99,28 @@ def _task_name(path: str) -> str:
     return Path(path.partition("#")[0]).name.split(".")[0]
 
 
-def _answer(model: Any, tasks: Sequence[tuple[Task, list[Item]]], output: Path) -> dict[str, list[ItemResult]]:
+def _answer(model: OpenedModel, tasks: Sequence[tuple[Task, list[Item]]], output: Path) -> dict[str, list[ItemResult]]:
     """Every task's results, written to disk as soon as a task is done."""
     output.mkdir(parents=True, exist_ok=True)
-    results = {}
+    from precept.run.opened import make_chooser
+
+    results: dict[str, list[ItemResult]] = {}
     label = Path(model.name).name or "model"
     for task, items in tasks:
-        with STDERR.status(f"{label}: {task.name}, {len(items)} items"):
+        with progress_line(f"{label}: {task.name}", total=len(items)) as progress:
             answers = evaluate(
                 items,
                 task,
                 prompt_ids=lambda item: model.renderer.prompt_ids(item.messages, item.tools),
                 prompt_text=lambda item: model.renderer.prompt_text(item.messages, item.tools),
                 sampler=model.sampler() if task.kind == "generate" else None,
-                choose=_chooser(model) if task.kind == "choice" else None,
+                choose=make_chooser(model) if task.kind == "choice" else None,
+                progress=progress,
             )
         path = output / f"{label}.{task.name}.items.jsonl"
-        write_results(answers, path)
+        write_items(answers, path)
         refused = sum(answer.refused is not None for answer in answers)
         too_long = f", {refused} longer than the context, scored wrong" if refused else ""
         say(f"{label}: {task.name}: {len(answers)} items{too_long} -> {path}")
-        results[task.name] = answers
+        results |= by_task(answers)
     return results
-
-
-def _chooser(model: Any) -> Any:
-    """Likelihood of options through the policy that is exact on this model, prefixes shared."""
-    from precept.evaluate.choice import Chooser
-    from precept.forest import build_forest, cut
-    from precept.models.probe import choose_policy
-
-    chosen = choose_policy(
-        model.loaded.model, sharing="auto", build=build_forest, compute_dtype=model.loaded.compute_dtype
-    )
-    return Chooser(chosen.policy, build_forest=build_forest, cut=cut, renderer=model.renderer)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from precept.decode import GreedySampler
+from precept.errors import InputError
+from precept.evaluate import Chooser, Item
+from precept.forest import build_forest, cut
 from precept.models.folder import check_model_folder, resolve_model
 from precept.models.load import LoadedModel, load_model
+from precept.models.probe import choose_policy
 from precept.models.settings import ModelSettings
-from precept.render import Renderer, RenderSettings
+from precept.render import Renderer, RenderSettings, read_template
 from precept.run.console import say
 from precept.run.output import read_manifest
 from precept.run.prepare import decoder_start
+from precept.types import Conversation, Message, Source, TokenSequence
+
+CHOICE_TOKENS = 4096
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,9 @@ def open_model(name: str, *, chat_template: str | None, fallback_template: str |
     loaded = load_model(folder, ModelSettings(), train=False)
     for notice in loaded.notices:
         say(notice)
-    if chat_template is None and not loaded.tokenizer.chat_template and fallback_template is not None:
+    if chat_template is not None:
+        loaded.tokenizer.chat_template = read_template(chat_template)
+    elif not loaded.tokenizer.chat_template and fallback_template is not None:
         say(f"{name} has no chat template: it is asked with the one of the model it is compared with")
         loaded.tokenizer.chat_template = fallback_template
     renderer = Renderer(
@@ -70,4 +82,45 @@ def _stop_ids(loaded: LoadedModel, renderer: Renderer) -> tuple[int, ...]:
     """End tokens of the generation config, the tokenizer's EOS, and the template's own terminators."""
     named = loaded.model.generation_config.eos_token_id
     ids = set(named if isinstance(named, list) else [named]) | {loaded.tokenizer.eos_token_id}
-    return tuple(sorted({int(i) for i in ids if i is not None} | set(renderer.stop_ids)))
+    probe = (Message("user", "question"), Message("assistant", "answer"))
+    terminators = renderer.render([Conversation(probe, Source("probe", 1, "0" * 16))]).stop_ids
+    return tuple(sorted({int(i) for i in ids if i is not None} | set(terminators)))
+
+
+def make_chooser(model: OpenedModel) -> Chooser:
+    """Likelihood of options through the policy that is exact on this model, with shared prefixes computed once."""
+    chosen = choose_policy(model.loaded.model, build=build_forest, compute_dtype=model.loaded.compute_dtype)
+    settings = model.renderer.settings.model_copy(update={"train_on": "last", "turns": "whole"})
+    renderer = Renderer(
+        model.loaded.tokenizer,
+        settings.model_copy(update={"chat_template": None}),
+        template_date=model.renderer.template_date,
+        max_length=2**31,
+        encoder_decoder=model.loaded.is_encoder_decoder,
+        decoder_start_id=decoder_start(model.loaded.model.config.to_dict()),
+    )
+
+    def option_sequences(item: Item) -> list[TokenSequence]:
+        source = Source(item.task, 1, "0" * 16, id=item.id)
+        answers = [Conversation((*item.messages, Message("assistant", o)), source, item.tools) for o in item.options]
+        rendered = renderer.render(answers)
+        if rendered.refusals:
+            raise InputError("an option cannot be rendered", code="option-refused", found=rendered.refusals[0].reason)
+        return [_without_terminator(sequence, model.stop_ids) for sequence in rendered.sequences]
+
+    return Chooser(
+        chosen.policy,
+        build_forest=partial(build_forest, share=chosen.share),
+        cut=partial(cut, max_tokens=CHOICE_TOKENS, share=chosen.share, switches=chosen.length_switches),
+        option_sequences=option_sequences,
+        max_context=model.loaded.max_positions,
+    )
+
+
+def _without_terminator(sequence: TokenSequence, stop_ids: tuple[int, ...]) -> TokenSequence:
+    """The likelihood of an option is that of its own text, not of the end after it."""
+    trained = np.flatnonzero(sequence.weights)
+    weights = sequence.weights.copy()
+    if len(trained) > 1 and int(sequence.ids[trained[-1]]) in stop_ids:
+        weights[trained[-1]] = 0.0
+    return replace(sequence, weights=weights)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from precept.forest import build_forest, cut
-from precept.models.folder import ModelFolder
-from precept.models.load import LoadedModel, load_model, load_tokenizer, max_positions
+from precept.forest import build_forest, cut, distinct_tokens
+from precept.models.folder import ModelFolder, context_length
+from precept.models.load import LoadedModel, load_model, load_tokenizer
 from precept.models.probe import Chosen, choose_policy
 from precept.render import Rendered, Renderer, needed_tokens
 from precept.run.console import say
@@ -34,18 +34,11 @@ class RenderedData:
     max_length: int
 
 
-def model_limit(folder: ModelFolder, *, trust_remote_code: bool = False) -> int | None:
-    """Most tokens a sequence may have in this model, or None where it names no limit."""
-    from transformers import AutoConfig
-
-    return max_positions(AutoConfig.from_pretrained(str(folder.base), trust_remote_code=trust_remote_code))
-
-
 def longest_allowed(folder: ModelFolder, settings: RunSettings) -> int:
     """``max_length``: what was set, else the model's limit, at most 4096."""
     if settings.render.max_length is not None:
         return settings.render.max_length
-    limit = model_limit(folder, trust_remote_code=settings.model.trust_remote_code)
+    limit = context_length(folder.config)
     chosen = min(limit or LONGEST_DEFAULT, LONGEST_DEFAULT)
     say(f"max_length {chosen} (the model's own limit: {limit or 'none named'})")
     return chosen
@@ -90,9 +83,15 @@ def load_for_training(folder: ModelFolder, data: RenderedData, settings: RunSett
     import torch
 
     torch.manual_seed(settings.loop.seed)
-    loaded = load_model(folder.path, settings.model, train=True, new_tokens=data.new_tokens, seed=settings.loop.seed)
+    loaded = load_model(folder.path, settings.model, train=True, new_tokens=data.new_tokens)
+    lengths = [len(sequence.ids) for sequence in data.train.sequences]
     chosen = choose_policy(
-        loaded.model, sharing=settings.model.sharing, build=build_forest, compute_dtype=loaded.compute_dtype
+        loaded.model,
+        sharing=settings.model.sharing,
+        build=build_forest,
+        compute_dtype=loaded.compute_dtype,
+        longest=max(lengths),
+        tokens=(sum(lengths), distinct_tokens(data.train.sequences)),
     )
     for notice in [*loaded.notices, *chosen.notices]:
         say(notice)
@@ -111,7 +110,7 @@ class ForestMaker:
 
     def __init__(self, sequences: Sequence[TokenSequence], chosen: Chosen, *, max_tokens: int) -> None:
         self._sequences = sequences
-        self._share = chosen.mode in {"forest", "padded"}
+        self._share = chosen.share
         self._switches = chosen.length_switches
         self.max_tokens = max_tokens
 

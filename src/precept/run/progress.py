@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ class Tensorboard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingExtra("tensorboard", "track", wanted_for="report_to=tensorboard") from error
-        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
     def log(self, record: dict[str, Any]) -> None:
         for key, value in _scalars(record):
@@ -144,7 +145,7 @@ class Several:
 
 def make_monitor(folder: Path, *, total: int, done: int | None, report_to: str) -> Several:
     """All monitors of a run. ``done`` is the step that a resumed run goes on from, None for a new one."""
-    trackers = {"tensorboard": Tensorboard, "trackio": Trackio}
+    trackers: dict[str, Callable[[Path], Monitor]] = {"tensorboard": Tensorboard, "trackio": Trackio}
     extra: list[Monitor] = [trackers[report_to](folder)] if report_to in trackers else []
     return Several([MetricsFile(folder / "metrics.jsonl", keep_until=done), Bar(total, done or 0), *extra])
 

@@ -15,17 +15,19 @@ from precept.types import TokenSequence
 
 def data_manifest(raw: RawData, data: RenderedData) -> dict[str, Any]:
     """Files with hashes and licences, rows in and out, and every row left out with its reason."""
-    refusals = [*raw.refused, *data.train.refusals, *(data.held_out.refusals if data.held_out else [])]
+    train_lost = [*data.train.refusals, *data.train.dropped]
+    held_lost = [*data.held_out.refusals, *data.held_out.dropped] if data.held_out else []
+    left_out = [*raw.refused, *train_lost, *held_lost]
     return {
         "hash": raw.hash,
         "files": file_entries(raw.files),
         "rows": {
             "read": len(raw.train) + len(raw.held_out),
-            "trained": len(raw.train) - len(data.train.refusals),
-            "held_out": len(raw.held_out) - len(data.held_out.refusals if data.held_out else []),
-            "left_out": len(refusals),
+            "trained": len(raw.train) - len(train_lost),
+            "held_out": len(raw.held_out) - len(held_lost),
+            "left_out": len(left_out),
         },
-        "left_out": [{"file": r.file, "row": r.row, "reason": r.reason} for r in refusals],
+        "left_out": [{"file": r.file, "row": r.row, "reason": r.reason} for r in left_out],
         "max_length": data.max_length,
         "notices": data.train.notices,
     }

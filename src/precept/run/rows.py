@@ -45,7 +45,7 @@ def read_rows(paths: Sequence[str], *, bad_rows: Literal["error", "drop"]) -> Lo
     Raises InputError when rows are refused and ``bad_rows`` is error, and when no row is left.
     """
     loaded = load(paths)
-    _say_mappings(loaded.files)
+    say_mappings(loaded.files)
     settle_refusals(loaded.refusals, kept=len(loaded.rows), bad_rows=bad_rows)
     return loaded
 
@@ -86,7 +86,7 @@ def refuse_comparisons(rows: Sequence[Row], *, method: str) -> None:
             f"this file holds comparisons (several answers to a prompt), but {method} needs conversations",
             code="wrong-kind-of-rows",
             where=f"{found.source.file} row {found.source.row}",
-            do="convert the preferred answers first: precept data convert FILE --to messages -o OUT",
+            do="give rows with one answer: the preferred answers as messages, or as prompt and completion",
         )
 
 
@@ -107,7 +107,7 @@ def file_entries(files: Sequence[FileReport]) -> list[dict[str, object]]:
     ]
 
 
-def _say_mappings(files: Sequence[FileReport]) -> None:
+def say_mappings(files: Sequence[FileReport]) -> None:
     """One line a kind of file: the format and the columns that were found."""
     seen: dict[tuple[str, str], list[FileReport]] = {}
     for file in files:

@@ -34,10 +34,9 @@ def print_evaluation(result: dict[str, Any]) -> None:
     STDOUT.print(table)
     for metric, score in result.get("difference", {}).items():
         value, interval, n = _cells(score)
-        STDOUT.print(
-            f"{metric}: {value} points against {result['against']} (95 % {interval}, p = {score['p']:.4g}, {n} items)",
-            markup=False,
-        )
+        other = result["against"]["model"]
+        line = f"{metric}: {value} points against {other} (95 % {interval}, p = {score['p']:.4g}, {n} items)"
+        STDOUT.print(line, markup=False)
 
 
 def print_recipe(result: dict[str, Any]) -> None:

@@ -104,7 +104,7 @@ class CheckpointStore:
 
     def load_latest(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest checkpoint that reads well, and a line for each damaged one passed over."""
-        notices = []
+        notices: list[str] = []
         for step in reversed(self.steps()):
             try:
                 return self.load(step), notices
