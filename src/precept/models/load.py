@@ -187,6 +187,7 @@ def _load_weights(
             found=_first_line(error),
         ) from error
     _refuse_other_weights(report, path)
+    _note_untied_weights(model)
     _repair_generation_config(model)
     return model
 
@@ -224,6 +225,13 @@ def _refuse_other_weights(report: dict[str, Any], path: Path) -> None:
             found="; ".join(faults),
             do="check that config.json and the weights come from the same model",
         )
+
+
+def _note_untied_weights(model: Any) -> None:
+    """A file may hold a head of its own where config.json says it is tied: the weights decide, as in transformers."""
+    head = model.get_output_embeddings()
+    if head is not None and head.weight is not model.get_input_embeddings().weight:
+        model.config.tie_word_embeddings = False
 
 
 def _fit_vocabulary(model: Any, tokenizer: Any) -> None:

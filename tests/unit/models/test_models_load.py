@@ -99,6 +99,15 @@ def test_weights_that_are_not_the_models_are_refused(copied: Path, change: dict[
     assert caught.value.code == "weights-mismatch"
 
 
+def test_a_head_of_its_own_stays_so_whatever_the_config_says(tmp_path: Path) -> None:
+    folder = tiny_model_folder(tmp_path / "base", "qwen3")
+    own = torch.full((384, 32), 0.5)
+    edit_weights(folder, **{"lm_head.weight": own})
+    model = load_model(folder, FLOAT32, train=True).model
+    assert torch.equal(model.get_output_embeddings().weight, own)
+    assert not model.config.tie_word_embeddings
+
+
 def test_a_config_that_makes_no_model_is_refused(copied: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps({**config, "hidden_act": "gelou"}))
