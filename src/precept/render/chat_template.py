@@ -22,8 +22,9 @@ from jinja2.utils import Namespace
 from precept.errors import InputError
 from precept.render.refused import RowRefused
 
-# A template reads a few fields a message: no honest one comes near these.
-STEPS_PER_RENDERING = 2_000_000
+# A template takes a few dozen steps a message: no honest one comes near these.
+STEPS_PER_RENDERING = 1_000_000
+STEPS_PER_CALL = 10
 CHARACTERS_PER_RENDERING = 50_000_000
 
 # What running a template can raise on a message that it does not expect.
@@ -76,8 +77,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         code = self.compile(tree)
         return self.template_class.from_code(self, code, self.make_globals(None))
 
-    def step(self) -> None:
-        self.steps += 1
+    def step(self, count: int = 1) -> None:
+        self.steps += count
         if self.steps > STEPS_PER_RENDERING:
             raise jinja2.TemplateError(f"the template takes more than {STEPS_PER_RENDERING:,} steps on one row")
 
@@ -87,7 +88,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             yield item
 
     def call(self, context: Context, function: Any, *args: Any, **kwargs: Any) -> Any:
-        self.step()
+        self.step(STEPS_PER_CALL)
         if not self.is_safe_callable(function):
             raise jinja2.exceptions.SecurityError(f"{function!r} is not safely callable")
         return context.call(function, *args, **kwargs)

@@ -68,7 +68,7 @@ class TurnFinder:
                     leads = (lead for lead in self._probe.answer_leads if text.startswith(lead, start))
                     written = start + len(next(leads, ""))
                 gap = text[written : _next_start(pieces, closing, text)]
-                length, terminator = self._end(gap, bool(fields.tool_calls), not fields.content)
+                length, terminator = self._end(gap, bool(fields.tool_calls), message in first and not fields.content)
                 done = written + length
                 turns.append(Turn(message, start, done, terminator))
             elif message in last:

@@ -1,0 +1,117 @@
+"""Which characters are trained, in templates of the kinds that model families use."""
+
+from __future__ import annotations
+
+import pytest
+from render_samples import (
+    CHANNELS,
+    CHATML,
+    EMPTY_THOUGHT,
+    EOS_AT_THE_END,
+    HEADERS,
+    INSTRUCT,
+    NO_TERMINATOR,
+    RENAMED,
+    THINKS,
+    row,
+    trained,
+)
+
+from precept.types import Message, ToolCall
+
+TWO_TURNS = row(("user", "hi"), ("assistant", "yes"), ("user", "so?"), ("assistant", "yes"))
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        (CHATML, ["yes<|im_end|>", "yes<|im_end|>"]),
+        (HEADERS, ["yes<|eot|>", "yes<|eot|>"]),
+        (RENAMED, ["yes</turn>", "yes</turn>"]),
+        (CHANNELS, ["<|channel|>final<|message|>yes<|end|>", "<|channel|>final<|message|>yes<|return|>"]),
+        (INSTRUCT, [" yes</s>", " yes</s>"]),  # the blank is written after the prompt [INST] ... [/INST]
+        (EOS_AT_THE_END, ["yes<|end|>", "yes<|end|>"]),  # the EOS of the whole text is no turn's terminator
+        (NO_TERMINATOR, ["yes\n", "yes\n"]),  # what the template writes after an answer, not the next header
+    ],
+)
+def test_repeated_answers_are_trained_from_the_prompt_to_the_terminator(renderer, template, expected) -> None:
+    assert trained(renderer(template), TWO_TURNS) == expected
+
+
+def test_the_text_is_what_the_template_writes(renderer) -> None:
+    explained = renderer(HEADERS).explain(row(("user", " hi "), ("assistant", "yes")))
+    assert explained.sequences[0].text == (
+        "<s><|head|>user<|/head|>\n\nhi<|eot|><|head|>assistant<|/head|>\n\nyes<|eot|>"
+    )
+
+
+def test_a_terminator_that_also_stands_inside_turns_does_not_stop_generation(renderer, tokenizer) -> None:
+    rendered = renderer(CHANNELS).render([TWO_TURNS])
+    # <|end|> closes earlier answers and analysis; only <|return|> may stop generation.
+    assert tokenizer.convert_ids_to_tokens(list(rendered.stop_ids)) == ["<|return|>"]
+
+
+def test_blanks_at_the_ends_of_an_answer_are_trained_where_the_template_keeps_them(renderer) -> None:
+    padded = row(("user", " hi "), ("assistant", "\n  yes \n"))
+    assert trained(renderer(CHATML), padded) == ["\n  yes \n<|im_end|>"]
+    assert trained(renderer(HEADERS), padded) == ["yes<|eot|>"]
+    assert trained(renderer(INSTRUCT), padded) == [" \n  yes \n</s>"]
+
+
+def test_an_empty_answer_trains_its_terminator(renderer) -> None:
+    empty = row(("user", "hi"), ("assistant", ""), ("user", "so?"), ("assistant", " "))
+    assert trained(renderer(CHATML), empty) == ["<|im_end|>", " <|im_end|>"]
+    assert trained(renderer(INSTRUCT), empty) == [" </s>", "  </s>"]
+    assert trained(renderer(CHANNELS), empty)[0] == "<|channel|>final<|message|><|end|>"
+
+
+def test_two_answers_in_a_row_are_two_turns(renderer) -> None:
+    both = row(("user", "hi"), ("assistant", "one"), ("assistant", "two"))
+    assert trained(renderer(CHATML), both) == ["one<|im_end|>", "two<|im_end|>"]
+
+
+def test_an_inserted_think_block_is_trained_when_the_prompt_lacks_it(renderer) -> None:
+    # Written before the last answer only; a server's prompt ends before it.
+    assert trained(renderer(EMPTY_THOUGHT, turns="whole"), TWO_TURNS) == [
+        "yes<|im_end|>",
+        "<think>\n\n</think>\n\nyes<|im_end|>",
+    ]
+
+
+def test_a_think_block_that_the_prompt_opens_is_context(renderer) -> None:
+    # The prompt ends in <think>\n, which an answer that thinks begins with.
+    thinking = row(("user", "hi"), ("assistant", "<think>\nwell</think>yes"))
+    assert trained(renderer(THINKS), thinking) == ["well</think>yes</s>"]
+
+
+def test_a_history_without_the_prompts_think_tag_is_trained_from_its_header(renderer) -> None:
+    # <｜Assistant｜><think>\n is no prefix of the history; its first part is.
+    assert trained(renderer(THINKS, turns="whole"), TWO_TURNS) == ["yes</s>", "yes</s>"]
+
+
+def test_tool_calls_are_trained_and_tool_output_never(renderer) -> None:
+    call = Message("assistant", None, tool_calls=(ToolCall("look", {"n": 4}),))
+    conversation = row(("user", "hi"), call, ("tool", "look four"), ("assistant", "four"))
+    assert trained(renderer(CHANNELS), conversation) == [
+        ' to=look<|channel|>calls<|message|>{"n": 4}<|call|>',
+        "<|channel|>final<|message|>four<|return|>",
+    ]
+
+
+def test_reasoning_and_answer_are_one_turn(renderer) -> None:
+    thought = row(("user", "hi"), Message("assistant", "four", reasoning_content="two and two"))
+    assert trained(renderer(CHANNELS), thought) == [
+        "<|channel|>analysis<|message|>two and two<|end|><|start|>assistant<|channel|>final<|message|>four<|return|>"
+    ]
+
+
+def test_a_template_without_terminator_is_told_of(renderer) -> None:
+    assert any("no turn with a special token" in notice for notice in renderer(NO_TERMINATOR).render([]).notices)
+
+
+def test_text_that_holds_private_use_characters_is_marked_in_the_other_area(renderer) -> None:
+    assert trained(renderer(CHATML), row(("user", "\U000f0003"), ("assistant", "a\U000f0000"))) == [
+        "a\U000f0000<|im_end|>"
+    ]
+    refusal = renderer(CHATML).explain(row(("user", "\U000f0003"), ("assistant", "\U00100000"))).refusal
+    assert refusal.code == "marks-in-text"
