@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +49,10 @@ def stats(paths: Sequence[str], *, model: str | None, chat_template: str | None,
             "length": {p: lengths[min(len(lengths) - 1, len(lengths) * p // 100)] for p in (50, 90, 99, 100)}
             if lengths
             else {},
+            "over_length": {
+                policy: {"rows": rows, "tokens": count}
+                for policy, (rows, count) in rendered.counts.over_length_losses.items()
+            },
             "refused": [{"file": r.file, "row": r.row, "reason": r.reason} for r in rendered.refusals],
         }
         document["tokens"]["length"] = {f"p{p}": n for p, n in document["tokens"]["length"].items()}
@@ -124,5 +129,9 @@ def _print_stats(document: dict[str, Any], files: Sequence[Any]) -> None:
             STDOUT.print(f"    and {len(entry['refused']) - 5} more refused rows", markup=False)
     if tokens := document.get("tokens"):
         lengths = ", ".join(f"{name} {value}" for name, value in tokens["length"].items())
+        for reason, count in Counter(refusal["reason"] for refusal in tokens["refused"]).most_common(5):
+            STDOUT.print(f"    refused by the template: {count} x {reason}", markup=False)
+        for policy, lost in tokens["over_length"].items():
+            STDOUT.print(f"    over_length={policy} would lose {lost['rows']} rows, {lost['tokens']:,} tokens")
         counts = f"{tokens['sequences']} sequences, {tokens['real']:,} tokens, {tokens['trained']:,} trained"
         STDOUT.print(f"{counts}; lengths {lengths}")

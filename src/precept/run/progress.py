@@ -17,6 +17,7 @@ from precept.run.console import STDERR, say
 from precept.run.output import write_atomic
 
 SECONDS_BETWEEN_LINES = 15.0
+SAMPLE_WIDTH = 100
 
 
 class MetricsFile:
@@ -67,7 +68,7 @@ class Bar:
         elif "eval_loss" in record:
             say(f"step {record['step']}: evaluation loss {record['eval_loss']:.4f}")
         elif "sample" in record:
-            say(f"    {record['sample']['prompt_tail']!r} -> {record['sample']['answer']!r}")
+            say(f"    {record['sample']['prompt_tail']!r} -> {record['sample']['answer'][:SAMPLE_WIDTH]!r}")
         elif "loss" in record:
             self._step(record)
 
