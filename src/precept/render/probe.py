@@ -33,7 +33,7 @@ _REASONED = Message("assistant", "answer", reasoning_content="reason")
 _CALL = Message("assistant", None, tool_calls=(ToolCall("lookup", {"word": "tree"}, id=_CALL_ID),))
 _RESULT = Message("tool", "result", name="lookup", tool_call_id=_CALL_ID)
 
-_LOOKS_LIKE_A_TOKEN = re.compile(r"<\|[^<>|\s]{1,60}\|>|<｜[^<>｜\s]{1,60}｜>|<(?:start|end)_of_\w{1,30}>")
+TOKEN_LIKE = r"<\|[^<>|\s]{1,60}\|>|<｜[^<>｜\s]{1,60}｜>|<(?:start|end)_of_\w{1,30}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,24 @@ class Rendering:
     fields: frozenset[tuple[int, str]]
 
     def before(self, message: int) -> str:
-        """What the template wrote between the previous field and this message's first one."""
+        """What the template wrote between the previous message's fields and this one's; '' if it wrote none of them."""
+        if message not in self.spans:
+            return ""
         start = self.spans[message][0]
         previous = [end for index, (_, end) in self.spans.items() if index != message and end <= start]
         return self.text[max(previous, default=0) : start]
 
     def after(self, message: int) -> str:
-        """What the template wrote after this message's last field, up to the next field."""
+        """What the template wrote between this message's fields and the next one's."""
+        if message not in self.spans:
+            return ""
         end = self.spans[message][1]
         following = [start for index, (start, _) in self.spans.items() if index != message and start >= end]
         return self.text[end : min(following, default=len(self.text))]
+
+    def specials_inside(self, message: int, special: re.Pattern[str]) -> frozenset[str]:
+        """Special tokens between the first and the last character of a message's fields."""
+        return frozenset(special.findall(self.text, *self.spans.get(message, (0, 0))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +72,10 @@ class Probe:
     ``lead`` is what stands before the first user's text; ``prompts[role]`` all that stands between the end of a
     message of that role and the point where the model starts to write; ``answer_leads`` what stands between that
     point and the content of a last and an earlier answer, longest first; ``answer_tail`` what follows a last answer;
-    ``terminator`` the first special token in it, None when there is none; ``call_terminator`` the same after tool
-    calls; ``openers`` special tokens that begin a role header; ``interior`` and ``call_interior`` special tokens
-    between reasoning and content and inside a tool call; ``structure`` the text of all these.
+    ``terminator`` the first special token in it, None when there is none; ``call_tail`` and ``call_terminator`` the
+    same after a last tool call; ``openers`` special tokens that begin a role header; ``interior`` and
+    ``call_interior`` special tokens between reasoning and content and inside a tool call; ``structure`` the text of
+    all these.
     """
 
     form: Form
@@ -77,6 +86,7 @@ class Probe:
     terminator: str | None
     openers: frozenset[str]
     interior: frozenset[str]
+    call_tail: str
     call_terminator: str | None
     call_interior: frozenset[str]
     shows_reasoning: bool
@@ -85,11 +95,11 @@ class Probe:
 
     def tokens_like(self) -> list[str]:
         """Texts of the form of special tokens that the template writes by itself, in order of appearance."""
-        return list(dict.fromkeys(_LOOKS_LIKE_A_TOKEN.findall(self.structure)))
+        return list(dict.fromkeys(re.findall(TOKEN_LIKE, self.structure)))
 
     def tail_tokens_like(self) -> list[str]:
         """Those of them that follow an answer."""
-        return _LOOKS_LIKE_A_TOKEN.findall(self.answer_tail)
+        return re.findall(TOKEN_LIKE, self.answer_tail)
 
 
 def probe(template: ChatTemplate, special: re.Pattern[str], *, tools: bool) -> Probe:
@@ -97,61 +107,47 @@ def probe(template: ChatTemplate, special: re.Pattern[str], *, tools: bool) -> P
     form = _form(template)
     given = [_TOOL] if tools else []
 
-    def render(*messages: Message, prompt: bool = False) -> Rendering | None:
+    def render(*messages: Message, prompt: bool = False) -> Rendering:
         return _render(template, messages, form, given, add_generation_prompt=prompt)
 
     asked, prompted = render(_USER), render(_USER, prompt=True)
     answered, reopened = render(_USER, _ANSWER), render(_USER, _ANSWER, prompt=True)
     second, reasoned = render(_USER, _ANSWER, _USER, _ANSWER), render(_USER, _REASONED)
-    # A tool's result is only ever written beside tools.
+    # Calls and results stand beside tools only.
     called = _render(template, [_USER, _CALL], form, [_TOOL], add_generation_prompt=False)
     returned = _render(template, [_USER, _CALL, _RESULT], form, [_TOOL], add_generation_prompt=True)
 
-    prompts = {}
-    if prompted and 0 in prompted.spans:
-        prompts["user"] = prompted.after(0)
-    if returned and 2 in returned.spans:
-        prompts["tool"] = returned.after(2)
-    tail = answered.after(1) if answered and 1 in answered.spans else ""
-    closing = special.search(tail)
-    closers = set(special.findall(tail))
-    closers |= set(special.findall(asked.after(0))) if asked and 0 in asked.spans else set()
-    call_tail = called.after(1) if called and 1 in called.spans else ""
-    ending = special.search(call_tail)
-    closers |= set(special.findall(call_tail))
-    lead = prompted.before(0) if prompted and 0 in prompted.spans else ""
-    opening = lead + "".join(prompts.values())
-    opening += second.before(2) if second and 2 in second.spans else ""
-    opening += returned.before(2) if returned and 2 in returned.spans else ""
-    shows = bool(reasoned and (1, "reasoning_content") in reasoned.fields)
+    tail, call_tail = answered.after(1), called.after(1)
+    terminator = next(iter(special.findall(tail)), None)
+    call_ends = special.findall(call_tail)
+    if terminator in call_ends:
+        call_ends = [terminator]  # tokens before it only close the call
+    closers = special.findall(tail + asked.after(0) + call_tail)
+    prompts = {"user": prompted.after(0), "tool": returned.after(2)}
+    opening = "".join((prompted.before(0), second.before(2), returned.before(2), *prompts.values()))
+    shows_reasoning = (1, "reasoning_content") in reasoned.fields
     return Probe(
         form=form,
-        lead=lead,
+        lead=prompted.before(0),
         prompts=prompts,
-        answer_leads=_answer_leads(prompts.get("user", ""), [answered, second]),
+        answer_leads=_answer_leads(prompts["user"], [answered, second]),
         answer_tail=tail,
-        terminator=closing.group() if closing else None,
-        openers=frozenset(special.findall(opening)) - closers,
-        interior=_specials_inside(reasoned, special) if shows else frozenset(),
-        call_terminator=ending.group() if ending else None,
-        call_interior=_specials_inside(called, special),
-        shows_reasoning=shows,
-        appends_prompt=bool(answered and reopened and reopened.text.startswith(answered.text)),
+        terminator=terminator,
+        openers=frozenset(special.findall(opening)) - set(closers),
+        interior=reasoned.specials_inside(1, special) if shows_reasoning else frozenset(),
+        call_tail=call_tail,
+        call_terminator=call_ends[0] if call_ends else None,
+        call_interior=called.specials_inside(1, special),
+        shows_reasoning=shows_reasoning,
+        appends_prompt=bool(reopened.text) and reopened.text.startswith(answered.text),
         structure=opening + tail,
     )
 
 
-def _answer_leads(prompt: str, renderings: Sequence[Rendering | None]) -> tuple[str, ...]:
-    regions = [rendering.before(1) for rendering in renderings if rendering and 1 in rendering.spans]
+def _answer_leads(prompt: str, renderings: Sequence[Rendering]) -> tuple[str, ...]:
+    regions = [rendering.before(1) for rendering in renderings]
     leads = {region.partition(prompt)[2] for region in regions if prompt and prompt in region}
     return tuple(sorted(leads, key=len, reverse=True))
-
-
-def _specials_inside(rendering: Rendering | None, special: re.Pattern[str]) -> frozenset[str]:
-    """Special tokens between the first and the last field of the answer."""
-    if rendering is None or 1 not in rendering.spans:
-        return frozenset()
-    return frozenset(special.findall(rendering.text, *rendering.spans[1]))
 
 
 def _render(
@@ -161,14 +157,14 @@ def _render(
     tools: list[dict[str, Any]],
     *,
     add_generation_prompt: bool,
-) -> Rendering | None:
-    """The marked rendering of a probe, None where the template raises on it."""
+) -> Rendering:
+    """The marked rendering of a probe, empty where the template raises on it."""
     marker = Marker()
     marked = marker.messages(plain_messages(messages, form))
     try:
         rendered = template.render(marked, tools, add_generation_prompt=add_generation_prompt)
     except RowRefused:
-        return None
+        return Rendering("", {}, frozenset())
     text, pieces = unmark(rendered, 0)
     spans: dict[int, tuple[int, int]] = {}
     for piece in pieces:

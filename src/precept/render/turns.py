@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from precept.render.fields import Mark, Piece
-from precept.render.probe import Probe
+from precept.render.probe import TOKEN_LIKE, Probe
 from precept.render.refused import RowRefused
 from precept.types import Message
 
@@ -32,6 +32,8 @@ class TurnFinder:
     def __init__(self, probe: Probe, special: re.Pattern[str]) -> None:
         self._probe = probe
         self._special = special
+        tokens = "|".join((TOKEN_LIKE, re.escape("<think>"), re.escape("</think>"), "\n", special.pattern))
+        self._atoms = re.compile(f"({tokens})")
         # Regions between messages repeat from row to row.
         self._start = lru_cache(maxsize=4096)(self._find_start)
         self._end = lru_cache(maxsize=4096)(self._find_end)
@@ -67,8 +69,11 @@ class TurnFinder:
                     start = self._empty_turn(text, floor, _next_start(pieces, closing, text), prompts)
                     leads = (lead for lead in self._probe.answer_leads if text.startswith(lead, start))
                     written = start + len(next(leads, ""))
-                gap = text[written : _next_start(pieces, closing, text)]
-                length, terminator = self._end(gap, bool(fields.tool_calls), message in first and not fields.content)
+                following = _next_start(pieces, closing, text)
+                unmarked = message in first and not fields.content
+                length, terminator = self._end(
+                    text[written:following], bool(fields.tool_calls), unmarked, following == len(text)
+                )
                 done = written + length
                 turns.append(Turn(message, start, done, terminator))
             elif message in last:
@@ -88,8 +93,8 @@ class TurnFinder:
     def _find_start(self, region: str, prompts: tuple[str, ...]) -> int | None:
         """Where the model starts to write within the text before an answer's first character; None: at its end.
 
-        A prompt that stands there whole decides. Otherwise its longest part does that begins or ends the prompt: a
-        history may lack the think block that closes the prompt, or the text that opens it.
+        A prompt that stands there whole decides. Otherwise the longest part of one does, from its start up to a think
+        block or from within to its end: a history may lack the block that closes the prompt or the text that opens it.
         """
         for prompt in prompts:
             place = region.rfind(prompt) if prompt else -1
@@ -97,29 +102,27 @@ class TurnFinder:
                 return place + len(prompt)
         best: tuple[int, int] | None = None
         for prompt in dict.fromkeys(prompts):
-            atoms = self._atoms(prompt)
-            for cut in range(1, len(atoms)):
-                for part in ("".join(atoms[cut:]), "".join(atoms[:cut])):
-                    place = region.rfind(part)
-                    if part.strip() and place >= 0 and (best is None or len(part) > best[0]):
-                        best = len(part), place + len(part)
+            atoms = [atom for atom in self._atoms.split(prompt) if atom]
+            header = atoms.index("<think>") if "<think>" in atoms else len(atoms)
+            parts = ["".join(atoms[cut:]) for cut in range(1, len(atoms))]
+            parts += ["".join(atoms[:cut]) for cut in range(1, header + 1)]
+            for part in parts:
+                place = region.rfind(part)
+                if part.strip() and place >= 0 and (best is None or len(part) > best[0]):
+                    best = len(part), place + len(part)
         return best[1] if best else None
 
-    def _atoms(self, prompt: str) -> list[str]:
-        pattern = rf"({self._special.pattern}|\n)"
-        return [atom for atom in re.split(pattern, prompt) if atom]
-
-    def _find_end(self, gap: str, calls: bool, no_content: bool) -> tuple[int, str | None]:
+    def _find_end(self, gap: str, calls: bool, no_content: bool, is_last: bool) -> tuple[int, str | None]:
         """Length of the turn's close within the text after its last marked character, and the terminator.
 
         Numbers among tool arguments and an empty content carry no mark: the tokens before them are passed over.
         """
         probe = self._probe
-        ends = {probe.terminator, probe.call_terminator} if calls else {probe.terminator}
+        end = probe.call_terminator if calls else probe.terminator
         passed = probe.call_interior if calls else probe.interior if no_content else frozenset()
         first: re.Match[str] | None = None
         for match in self._special.finditer(gap) if probe.terminator is not None else ():
-            if match.group() in ends:
+            if match.group() == end:
                 return match.end(), match.group()
             if match.group() in passed:
                 continue
@@ -128,14 +131,17 @@ class TurnFinder:
             first = first or match
         if first is not None:
             return first.end(), first.group()
-        # No terminator: the answer's own trailing blanks, and what the template writes after any last answer.
+        return self._unterminated(gap, probe.call_tail if calls else probe.answer_tail, is_last), None
+
+    def _unterminated(self, gap: str, tail: str, is_last: bool) -> int:
+        """Length of what belongs to an answer without terminator: all that stands before the next role header."""
+        header = self._special.search(gap)
+        if header or is_last:
+            return header.start() if header else len(gap)
         blanks = len(gap) - len(gap.lstrip())
-        if blanks == len(gap):
-            return blanks, None
-        for lead in range(blanks + 1):
-            if probe.answer_tail and gap.startswith(probe.answer_tail, lead):
-                return lead + len(probe.answer_tail), None
-        return 0, None
+        leads = (lead for lead in range(blanks + 1) if gap.startswith(tail, lead))
+        lead = next(leads, None) if tail else None
+        return 0 if lead is None else lead + len(tail)
 
 
 def _next_start(pieces: Sequence[Piece], place: int, text: str) -> int:

@@ -24,6 +24,7 @@ SPECIAL += [
     "<｜Assistant｜>",
 ]
 SPECIAL += ["[INST]", "[/INST]", "<|user|>", "<|assistant|>", "<|system|>"]
+SPECIAL += ["<|sep|>", "<|/call|>", "<|/calls|>", "<|result|>", "<|/result|>"]
 SOURCE = Source("rows.jsonl", 1, "0" * 16)
 
 
@@ -155,6 +156,45 @@ INSTRUCT = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
     "{% else %} {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}"
 )
+
+ALWAYS_A_THOUGHT = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{{ '<think></think>' if m.role == 'assistant' and '</think>' not in m.content }}{{ m.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+
+# Special tokens around calls, the turn's own end after them; results answered without a new header.
+CALL_TOKENS = """{{ bos_token }}{% set ns = namespace(tool=false) %}{% for m in messages %}
+{%- if m.role == 'user' %}
+    {{- '<｜User｜>' + m.content }}
+{%- elif m.role == 'tool' %}
+    {{- '<|result|>' + m.content + '<|/result|>' }}
+{%- else %}
+    {{- '' if ns.tool else '<｜Assistant｜>' }}
+    {{- m.content }}
+    {%- for c in m.tool_calls or [] %}
+        {{- '<|call|>function<|sep|>' + c.function.name + '\n' + c.function.arguments + '<|/call|>' }}
+    {%- endfor %}
+    {{- '<|/calls|>' if m.tool_calls }}{{ eos_token }}
+{%- endif %}
+{%- set ns.tool = m.role == 'tool' %}
+{%- endfor %}{{ '<｜Assistant｜><think>\n' if add_generation_prompt and not ns.tool }}"""
+
+HEADERS_ONLY = """{% for m in messages %}
+{%- if m.role == 'assistant' %}
+    {{- '<|assistant|>\n<think></think>' }}
+    {{- '\n' + m.content if m.content }}
+    {%- for c in m.tool_calls or [] %}
+        {{- '\n<tool_call>' + c.function.name }}
+        {%- for k, v in c.function.arguments.items() %}
+            {{- '\n<arg>' + k + '=' + (v if v is string else v | tojson) + '</arg>' }}
+        {%- endfor %}
+        {{- '\n</tool_call>' }}
+    {%- endfor %}
+{%- else %}
+    {{- '<|' + m.role + '|>\n' + m.content }}
+{%- endif %}
+{%- endfor %}{{ '<|assistant|>' if add_generation_prompt }}"""
 
 EOS_AT_THE_END = """{% for m in messages %}<|{{ m.role }}|>
 {{ m.content }}<|end|>

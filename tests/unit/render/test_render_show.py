@@ -19,17 +19,9 @@ def printed(explained, **options) -> str:
 
 def test_a_pipe_shows_trained_text_in_brackets_with_blanks_visible(renderer) -> None:
     text = printed(renderer(CHATML).explain(row(("user", "hello world"), ("assistant", "four\tsky"))))
-    assert (
-        text.splitlines()[:4]
-        == [
-            "<|im_start|>user⏎",
-            "hello·world<|im_end|>⏎",
-            "<|im_start|>assistant⏎",
-            "⟦four→\tsky<|im_end|>⟧⏎".expandtabs(8),
-        ]
-        or "⟦four→" in text
-    )
-    assert "trained" in text.splitlines()[-1]
+    assert text.splitlines()[:3] == ["<|im_start|>user⏎", "hello·world<|im_end|>⏎", "<|im_start|>assistant⏎"]
+    assert text.splitlines()[3].startswith("⟦four→") and text.splitlines()[3].endswith("sky<|im_end|>⟧⏎")
+    assert text.splitlines()[-1].endswith("trained")
 
 
 def test_a_terminal_shows_trained_text_in_colour(renderer) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 from render_samples import (
+    ALWAYS_A_THOUGHT,
+    CALL_TOKENS,
     CHANNELS,
     CHATML,
     EMPTY_THOUGHT,
     EOS_AT_THE_END,
     HEADERS,
+    HEADERS_ONLY,
     INSTRUCT,
     NO_TERMINATOR,
     RENAMED,
@@ -96,6 +99,31 @@ def test_tool_calls_are_trained_and_tool_output_never(renderer) -> None:
         ' to=look<|channel|>calls<|message|>{"n": 4}<|call|>',
         "<|channel|>final<|message|>four<|return|>",
     ]
+
+
+def test_special_tokens_after_a_call_do_not_end_its_turn(renderer) -> None:
+    call = Message("assistant", None, tool_calls=(ToolCall("look", {"q": "sky"}), ToolCall("look", {"n": 4})))
+    conversation = row(("user", "hi"), call, ("tool", "blue"), ("assistant", "so"))
+    assert trained(renderer(CALL_TOKENS, turns="whole"), conversation) == [
+        '<|call|>function<|sep|>look\n{"q": "sky"}<|/call|><|call|>function<|sep|>look\n{"n": 4}<|/call|>'
+        "<|/calls|></s>",
+        "so</s>",
+    ]
+
+
+def test_a_template_that_only_opens_turns_trains_all_up_to_the_next_header(renderer) -> None:
+    calls = [Message("assistant", "", tool_calls=(ToolCall("look", given),)) for given in ({"q": "sky"}, {"n": 4})]
+    conversation = row(("user", "hi"), calls[0], ("user", "so?"), calls[1], ("user", "so?"), ("assistant", "yes"))
+    assert trained(renderer(HEADERS_ONLY), conversation) == [
+        "\n<think></think>\n<tool_call>look\n<arg>q=sky</arg>\n</tool_call>",
+        "\n<think></think>\n<tool_call>look\n<arg>n=4</arg>\n</tool_call>",
+        "\n<think></think>\nyes",
+    ]
+
+
+def test_an_inserted_think_block_is_trained_when_the_prompt_opens_another(renderer) -> None:
+    # The prompt ends in <think>\n, which <think></think> does not continue.
+    assert trained(renderer(ALWAYS_A_THOUGHT, turns="whole"), TWO_TURNS) == ["<think></think>yes<|im_end|>"] * 2
 
 
 def test_reasoning_and_answer_are_one_turn(renderer) -> None:
