@@ -59,22 +59,18 @@ class Drafter:
     def drafts(self, row: Conversation | Comparison) -> list[Draft]:
         """The drafts of a row, in order. Raises RowRefused."""
         if isinstance(row, Conversation):
-            return self._drafts(row.messages, row.tools, row.source, 0)
-        made = []
-        for answer in row.answers:
-            messages = (*row.prompt, *answer.messages)
-            plan = Plan(messages, row.tools, self._wishes(messages, len(row.prompt)), row.source)
-            made += [self.draft(plan)] if not self._split else self._split_drafts(plan)
-        return made
+            return self._drafts(row, row.messages, 0)
+        prompt = len(row.prompt)
+        return [draft for answer in row.answers for draft in self._drafts(row, (*row.prompt, *answer.messages), prompt)]
 
-    def _drafts(
-        self, messages: tuple[Message, ...], tools: tuple[dict[str, Any], ...], source: Source, first: int
-    ) -> list[Draft]:
-        plan = Plan(messages, tools, self._wishes(messages, first), source)
+    def _drafts(self, row: Conversation | Comparison, messages: tuple[Message, ...], first: int) -> list[Draft]:
+        """The drafts of one list of messages, of which those from ``first`` on may be trained."""
+        plan = Plan(messages, row.tools, self._wishes(messages, first), row.source)
         if self._split:
             return self._split_drafts(plan)
         layout = self._lay_out(plan)
-        if self._settings.turns == "auto" and not self._whole_serves(plan, layout):
+        # An answer that is compared stays one sequence: it has one score.
+        if self._settings.turns == "auto" and isinstance(row, Conversation) and not self._whole_serves(plan, layout):
             return self._split_drafts(plan)
         return [self._drafted(plan, layout)]
 
@@ -127,15 +123,12 @@ class Drafter:
         return Draft(
             text=layout.text,
             spans=tuple(_without_earlier(sorted(spans), plan.earlier_text, layout.text)),
-            literals=self._literals(plan, layout),
+            literals=self.conversations.literals(layout, plan.tools, policy=self._settings.special_tokens_in_text),
             target=target,
             plan=plan,
             terminators=tuple(terminators),
             reasoning_dropped=len(layout.reasoning_dropped),
         )
-
-    def _literals(self, plan: Plan, layout: Layout) -> tuple[tuple[int, int], ...]:
-        return self.conversations.literals(layout, plan.tools, policy=self._settings.special_tokens_in_text)
 
     def _split_drafts(self, plan: Plan) -> list[Draft]:
         """One draft for each trained turn, ending there, in which nothing else is trained."""

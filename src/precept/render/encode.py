@@ -48,6 +48,11 @@ class SequenceEncoder:
         self._start_id = decoder_start_id if encoder_decoder else None
         self._special = matcher(encoder.special_tokens)
 
+    @property
+    def closes_with_eos(self) -> bool:
+        """Whether EOS is added after every trained turn, whatever the template ends it with."""
+        return self._start_id is not None
+
     def tokenised(self, drafts: Sequence[Draft]) -> list[Encoding]:
         """Encodings of the drafts that one batch of the tokenizer can encode; the rest is left to ``made``.
 
@@ -107,7 +112,7 @@ class SequenceEncoder:
         return self._encoder.encode_pieces(text, literals, [])[0].ids
 
     def _gives_back(self, ids: IntArray, text: str) -> bool:
-        return self._encoder.decode(ids).split() == text.split() and "\n" not in text.strip()
+        return self._encoder.decode_text(ids).strip() == self._special.sub("", text).strip()
 
     def text(self, row: Text) -> Made:
         """A document: the tokenizer's own opening (BOS), the text, EOS. All but the first token is trained."""

@@ -64,8 +64,8 @@ class Renderer:
             )
         if habits.terminator is None:
             notices.append("the template ends no turn with a special token: the model is not taught where to stop")
-        opening = [token for token in self._encoder.special_tokens if habits.lead.startswith(token)]
-        if self._encoder.prefix_ids and not opening:
+        prefix = self._encoder.prefix_ids
+        if prefix and self._encoder.ids(habits.lead)[: len(prefix)].tolist() != prefix:
             notices.append("the template writes no BOS token though the tokenizer's convention has one: none is added")
         return notices
 

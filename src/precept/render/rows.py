@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -51,7 +50,7 @@ class RowsPass:
         self._too_long: dict[int, _RowResult] = {}
         self._refusals: dict[int, Refusal] = {}
         self._dropped: list[Refusal] = []
-        self._terminators: Counter[str | None] = Counter()
+        self._terminators: set[str | None] = set()
         self._split_rows = 0
         self._whole_rows = 0
 
@@ -72,7 +71,9 @@ class RowsPass:
             dropped=self._dropped,
             counts=counts,
             notices=[*standing_notices, *self._notices()],
-            stop_ids=self._drafter.conversations.stop_ids(self._terminators, eos_id),
+            stop_ids=self._drafter.conversations.stop_ids(
+                () if self._encode.closes_with_eos else self._terminators, eos_id
+            ),
         )
 
     def _render_chunks(self) -> None:

@@ -89,9 +89,9 @@ class TextEncoder:
         """Token ids of a text, int32 [n]."""
         return np.array(self._backend.encode(text, add_special_tokens=False).ids, dtype=np.int32)
 
-    def decode(self, ids: IntArray) -> str:
-        """The text of token ids, special tokens included."""
-        return str(self._backend.decode(ids.tolist(), skip_special_tokens=False))
+    def decode_text(self, ids: IntArray) -> str:
+        """The text of token ids without special tokens."""
+        return str(self._backend.decode(ids.tolist(), skip_special_tokens=True))
 
     def decode_one(self, token: int) -> str:
         """The text of a single token, its vocabulary entry where it is no text by itself."""

@@ -157,6 +157,16 @@ def test_plain_text_is_trained_from_its_second_token_to_eos(renderer, tokenizer)
     assert sequence.weights.tolist() == [0, 1, 1]  # nothing stands before the first token
 
 
+def test_a_template_that_forgets_the_tokenizers_bos_is_told_of() -> None:
+    tokenizer = byte_fallback()
+    tokenizer.chat_template = "{% for m in messages %}[INST] {{ m.content }}</s>{% endfor %}"
+    day = datetime.date(2026, 1, 2)
+    notices = Renderer(tokenizer, RenderSettings(), template_date=day, max_length=99).render([]).notices
+    assert any("writes no BOS token" in notice for notice in notices)
+    told = Renderer(tokenizer, RenderSettings(chat_template="plain"), template_date=day, max_length=99).render([])
+    assert told.notices == []
+
+
 def test_plain_text_begins_with_bos_where_the_tokenizer_puts_one() -> None:
     tokenizer = byte_fallback()
     ours = Renderer(
@@ -209,6 +219,7 @@ def test_encoder_decoder_rows_are_one_a_trained_turn() -> None:
     assert sequence.ids[0] == 0 and sequence.weights[0] == 0 and (sequence.weights[1:] == 1).all()
     assert len(ours.render([TWO_TURNS]).sequences) == 2
     assert ours.prompt_ids((Message("user", "why"),)).tolist() == sequence.encoder_ids.tolist()
+    assert rendered.counts.not_given_back == 0 and rendered.stop_ids == (1,)
     lossy = ours.render([row(("user", "why\nnot"), ("assistant", "sky"))])
     assert lossy.counts.not_given_back == 1
 
