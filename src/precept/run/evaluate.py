@@ -52,13 +52,15 @@ def run_eval(
     from precept.run.opened import open_model
 
     ours = open_model(model, chat_template=chat_template)
-    results = _answer(ours, loaded_tasks, output)
+    label = Path(model).name or "model"
+    results = _answer(ours, loaded_tasks, output, label=label)
     if against is None:
         return {"model": model, **summarize(results), "items": str(output)}
     template = ours.renderer.chat_template
     del ours  # two models need not fit into memory together
     theirs = open_model(against, chat_template=chat_template, fallback_template=template)
-    others = _answer(theirs, loaded_tasks, output)
+    other_label = Path(against).name or "model"
+    others = _answer(theirs, loaded_tasks, output, label=other_label if other_label != label else f"{label}.against")
     return {
         "model": model,
         **summarize(results, against=others),
@@ -99,13 +101,14 @@ def _task_name(path: str) -> str:
     return Path(path.partition("#")[0]).name.split(".")[0]
 
 
-def _answer(model: OpenedModel, tasks: Sequence[tuple[Task, list[Item]]], output: Path) -> dict[str, list[ItemResult]]:
+def _answer(
+    model: OpenedModel, tasks: Sequence[tuple[Task, list[Item]]], output: Path, *, label: str
+) -> dict[str, list[ItemResult]]:
     """Every task's results, written to disk as soon as a task is done."""
     output.mkdir(parents=True, exist_ok=True)
     from precept.run.opened import make_chooser
 
     results: dict[str, list[ItemResult]] = {}
-    label = Path(model.name).name or "model"
     for task, items in tasks:
         with progress_line(f"{label}: {task.name}", total=len(items)) as progress:
             answers = evaluate(
