@@ -125,7 +125,8 @@ class ConversationRenderer:
         written = {piece.mark for piece in pieces}
         if len(written) == len(marker.marks):
             return
-        last = max((place for place, message in enumerate(messages) if message.role == "assistant"), default=-1)
+        # Reasoning may go once somebody else has spoken or the model has answered after its tools.
+        last = max((place for place, message in enumerate(messages) if message.role != "tool"), default=-1)
         for place, mark in enumerate(marker.marks):
             if place in written or (mark.reasoning and mark.message < last and habits.shows_reasoning):
                 continue

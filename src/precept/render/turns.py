@@ -36,6 +36,7 @@ class TurnFinder:
         self._atoms = re.compile(f"({tokens})")
         # Regions between messages repeat from row to row.
         self._start = lru_cache(maxsize=4096)(self._find_start)
+        self._parts = lru_cache(maxsize=4096)(self._find_parts)
         self._end = lru_cache(maxsize=4096)(self._find_end)
 
     def find(
@@ -81,36 +82,42 @@ class TurnFinder:
         return turns
 
     def _empty_turn(self, text: str, floor: int, ceiling: int, prompts: tuple[str, ...]) -> int:
-        for prompt in prompts:
-            place = text.find(prompt, floor, ceiling) if prompt else -1
+        """Where an answer without characters starts. Others may follow before the next mark: its header is the first."""
+        for part in self._parts(prompts):
+            place = text.find(part, floor, ceiling)
             if place >= 0:
-                return place + len(prompt)
+                return place + len(part)
         raise RowRefused(
             "an empty answer cannot be found in the rendering: the template writes no header before it",
             code="turn-not-found",
         )
 
     def _find_start(self, region: str, prompts: tuple[str, ...]) -> int | None:
-        """Where the model starts to write within the text before an answer's first character; None: at its end.
-
-        A prompt that stands there whole decides. Otherwise the longest part of one does, from its start up to a think
-        block or from within to its end: a history may lack the block that closes the prompt or the text that opens it.
-        """
+        """Where the model starts to write within the text before an answer's first character; None: at its end."""
         for prompt in prompts:
-            place = region.rfind(prompt) if prompt else -1
+            if prompt and region.startswith(prompt):
+                return len(prompt)
+        for part in self._parts(prompts):
+            place = region.rfind(part)
             if place >= 0:
-                return place + len(prompt)
-        best: tuple[int, int] | None = None
-        for prompt in dict.fromkeys(prompts):
+                return place + len(part)
+        return None
+
+    def _find_parts(self, prompts: tuple[str, ...]) -> list[str]:
+        """What may stand before an answer, most telling first: a whole prompt, else its longest part.
+
+        Parts run from a prompt's start up to a think block, or from within to its end: a history may lack the block
+        that closes the prompt, or the text that opens it.
+        """
+        parts: list[str] = []
+        for prompt in prompts:
             atoms = [atom for atom in self._atoms.split(prompt) if atom]
             header = atoms.index("<think>") if "<think>" in atoms else len(atoms)
-            parts = ["".join(atoms[cut:]) for cut in range(1, len(atoms))]
+            parts += ["".join(atoms[cut:]) for cut in range(1, len(atoms))]
             parts += ["".join(atoms[:cut]) for cut in range(1, header + 1)]
-            for part in parts:
-                place = region.rfind(part)
-                if part.strip() and place >= 0 and (best is None or len(part) > best[0]):
-                    best = len(part), place + len(part)
-        return best[1] if best else None
+        parts.sort(key=len, reverse=True)
+        whole = [prompt for prompt in prompts if prompt]
+        return list(dict.fromkeys((*whole, *(part for part in parts if part.strip()))))
 
     def _find_end(self, gap: str, calls: bool, no_content: bool, is_last: bool) -> tuple[int, str | None]:
         """Length of the turn's close within the text after its last marked character, and the terminator.

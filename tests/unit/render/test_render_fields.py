@@ -30,6 +30,8 @@ def test_reasoning_removed_from_earlier_turns_by_design_is_counted(renderer) -> 
     thought = [Message("assistant", text, reasoning_content="well") for text in ("one", "two")]
     rendered = renderer(EMPTY_THOUGHT).render([row(("user", "hi"), thought[0], ("user", "so"), thought[1])])
     assert rendered.counts.reasoning_dropped == 1 and not rendered.refusals
+    asked = row(("user", "hi"), thought[0], ("user", "so"))
+    assert renderer(EMPTY_THOUGHT, turns="whole").render([asked]).counts.reasoning_dropped == 1
     split = renderer(EMPTY_THOUGHT, turns="split").render([row(("user", "hi"), thought[0], ("user", "so"), thought[1])])
     assert len(split.sequences) == 2  # the second one still loses the first turn's reasoning, as a server does
 

@@ -66,6 +66,18 @@ def test_an_empty_answer_trains_its_terminator(renderer) -> None:
     assert trained(renderer(CHATML), empty) == ["<|im_end|>", " <|im_end|>"]
     assert trained(renderer(INSTRUCT), empty) == [" </s>", "  </s>"]
     assert trained(renderer(CHANNELS), empty)[0] == "<|channel|>final<|message|><|end|>"
+    # The prompts of these end in a think block that the history lacks.
+    assert trained(renderer(THINKS, turns="whole"), empty) == ["</s>", " </s>"]
+    assert trained(renderer(ALWAYS_A_THOUGHT, turns="whole"), empty)[0] == "<think></think><|im_end|>"
+
+
+def test_leading_blanks_of_an_answer_are_trained_after_a_prompt_of_blanks(renderer) -> None:
+    assert trained(renderer("flan"), row(("user", "hi"), ("assistant", "\nyes"))) == ["\nyes</s>"]
+
+
+def test_blank_reasoning_is_part_of_its_turn(renderer) -> None:
+    blank = row(("user", "hi"), Message("assistant", "four", reasoning_content=" "))
+    assert trained(renderer(CHANNELS), blank)[0].startswith("<|channel|>analysis<|message|> <|end|>")
 
 
 def test_two_answers_in_a_row_are_two_turns(renderer) -> None:
