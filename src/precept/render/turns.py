@@ -82,7 +82,7 @@ class TurnFinder:
         return turns
 
     def _empty_turn(self, text: str, floor: int, ceiling: int, prompts: tuple[str, ...]) -> int:
-        """Where an answer without characters starts. Others may follow before the next mark: its header is the first."""
+        """Where an answer without characters starts: after the first header, since others may follow unmarked."""
         for part in self._parts(prompts):
             place = text.find(part, floor, ceiling)
             if place >= 0:
