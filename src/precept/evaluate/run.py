@@ -57,7 +57,9 @@ def evaluate(
             for item, choice in zip(items, choose(items), strict=True)
         ]
     assert prompt_ids is not None and sampler is not None, "a generation task needs prompts and a sampler"
-    generations = sampler.generate([prompt_ids(item) for item in items], max_new_tokens=task.max_new_tokens, progress=progress)
+    generations = sampler.generate(
+        [prompt_ids(item) for item in items], max_new_tokens=task.max_new_tokens, progress=progress
+    )
     return [
         _score_text(item, task, generation.text, generation.refused, prompt_text(item))
         for item, generation in zip(items, generations, strict=True)
