@@ -23,7 +23,7 @@ class Script:
     def __init__(self, *texts):
         self.texts = texts
 
-    def generate(self, prompts, *, max_new_tokens):
+    def generate(self, prompts, *, max_new_tokens, progress=None):
         assert [prompt.tolist() for prompt in prompts] == [[i] for i in range(len(prompts))]
         assert max_new_tokens == 128
         return [
