@@ -15,6 +15,7 @@ import transformers
 from torch import Tensor
 
 from precept.forest import build_forest, cut
+from precept.models import attention
 from precept.models.policy import ForestPolicy
 from precept.models.probe import Chosen, choose_policy
 from precept.objectives import sft
@@ -162,6 +163,12 @@ CLASSES = {
     "t5_untied": ("T5Config", "T5ForConditionalGeneration"),
     "bart": ("BartConfig", "BartForConditionalGeneration"),
 }
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forests here have about 80 nodes: let attention in blocks take several blocks for one."""
+    monkeypatch.setattr(attention, "BLOCK", 16)
 
 
 def make_model(name: str, *, seed: int = 0) -> Any:

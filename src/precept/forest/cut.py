@@ -67,9 +67,7 @@ def _cut_tree(line: _Line, tree: range, max_tokens: int) -> list[range]:
     n = len(tree)
     overlap = line.overlap[tree.start : tree.stop]
     total = line.total[tree.start : tree.stop + 1]
-    cost = np.zeros(
-        n + 1, np.int64
-    )  # repeated tokens and, in the low bits, runs, of the best cut of tree[:i]
+    cost = np.zeros(n + 1, np.int64)  # repeated tokens and, in the low bits, runs, of the best cut of tree[:i]
     came_from = np.zeros(n + 1, np.int64)
     per_token = n + 1
     for stop in range(1, n + 1):

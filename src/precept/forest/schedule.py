@@ -29,9 +29,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.n_rows < 1 or self.batch_size < 1:
-            raise ValueError(
-                f"a schedule needs rows and a batch size, got {self.n_rows} and {self.batch_size}"
-            )
+            raise ValueError(f"a schedule needs rows and a batch size, got {self.n_rows} and {self.batch_size}")
 
     @property
     def steps_per_epoch(self) -> int:

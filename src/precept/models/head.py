@@ -17,7 +17,8 @@ from torch.utils.checkpoint import checkpoint
 
 from precept.types import IntArray, LongArray
 
-CHUNK_LOGITS = 2**24  # 64 MiB in float32
+CHUNK_LOGITS = 2**22  # 16 MiB in float32: what the processor's allocator still reuses
+KEPT_LOGITS = 2**27  # 512 MiB in float32
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5}  # any 16-bit type: ROUNDING
 ROUNDING = 1e-2
 
@@ -58,20 +59,21 @@ def find_head(model: Any, states: Tensor, expected: Tensor) -> Head:
 def edge_logps(head: Head, states: Tensor, row: LongArray, ids: IntArray) -> Tensor:
     """Log-probability of token ``ids[e]`` under the state ``row[e]``, float32 [E].
 
-    Works through the states in chunks; beyond one chunk the logits are computed again in the backward pass
+    Works through the states in chunks. Beyond KEPT_LOGITS the logits are computed again in the backward pass
     instead of being kept.
     """
     order = np.argsort(row, kind="stable")
     sorted_row, sorted_ids = row[order], ids[order]
     width = states.shape[-1] if head.module is None else _vocabulary(head.module)
     step = max(1, CHUNK_LOGITS // width)
+    keep = len(states) * width <= KEPT_LOGITS
     pieces = []
     for start in range(0, max(1, len(states)), step):
         first, last = np.searchsorted(sorted_row, (start, start + step))
         rows = torch.as_tensor(sorted_row[first:last] - start, device=states.device)
         tokens = torch.as_tensor(sorted_ids[first:last], dtype=torch.long, device=states.device)
         chunk = states[start : start + step]
-        if len(states) <= step or not torch.is_grad_enabled():
+        if keep or not torch.is_grad_enabled():
             pieces.append(_token_logps(head, chunk, rows, tokens))
         else:
             pieces.append(checkpoint(_token_logps, head, chunk, rows, tokens, use_reentrant=False))
@@ -79,8 +81,7 @@ def edge_logps(head: Head, states: Tensor, row: LongArray, ids: IntArray) -> Ten
 
 
 def _token_logps(head: Head, states: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
-    logits = head.logits(states)
-    return logits[rows, tokens] - logits.logsumexp(-1)[rows]
+    return head.logits(states).log_softmax(-1)[rows, tokens]
 
 
 def _vocabulary(module: nn.Module) -> int:

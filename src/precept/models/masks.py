@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from precept.errors import InputError
+from precept.models.attention import BLOCK_ATTENTION
 from precept.types import Forest
 
 MaskArgument: TypeAlias = Tensor | dict[str, Tensor]
@@ -26,7 +27,7 @@ def attention_masks(forest: Forest, config: Any, *, device: torch.device, dtype:
     none.
     """
     implementation = config._attn_implementation
-    if implementation not in {"sdpa", "eager"}:
+    if implementation not in {"sdpa", "eager", BLOCK_ATTENTION}:
         raise InputError(
             "a forest needs an attention that takes a mask",
             code="attention-without-mask",

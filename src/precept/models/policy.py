@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from precept.models.attention import use_block_attention
 from precept.models.head import Head, edge_logps, find_head
 from precept.models.masks import attention_masks
 from precept.types import Forest, LongArray
@@ -128,9 +129,14 @@ class ForestPolicy(ScoringPolicy):
     """Runs a forest as one row of T tokens whose positions are depths and whose mask lets a node see its
     ancestors.
 
-    Needs sdpa or eager attention. The mask holds T x T entries: on a processor, forests of about 512 to 1,024
-    tokens cost least.
+    Needs sdpa or eager attention. On a processor sdpa is replaced by the same attention in blocks, which
+    skips what no node of a block sees.
     """
+
+    def __init__(self, model: Any, *, head: Head | None = None, compute_dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(model, head=head, compute_dtype=compute_dtype)
+        if self.device.type == "cpu" and self.model.config._attn_implementation == "sdpa":
+            use_block_attention(self.model)
 
     def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:
         states = self._run(

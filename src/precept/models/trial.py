@@ -154,10 +154,10 @@ def random_rows(
     def draw(n: int) -> np.ndarray[Any, np.dtype[np.int32]]:
         return rng.integers(1, vocabulary - 1, n, dtype=np.int32)
 
-    trunk = draw(max(sizes))
     ids = [draw(max(sizes))]
-    for size in sorted(sizes):
-        ids += [trunk[:size], np.concatenate([trunk[: size // 2], draw(size - size // 2)])]
+    for trunk in (draw(max(sizes)), draw(max(sizes))):
+        for size in sorted(sizes):
+            ids += [trunk[:size], np.concatenate([trunk[: size // 2], draw(size - size // 2)])]
     ids.append(ids[-1])
     return [
         TokenSequence(

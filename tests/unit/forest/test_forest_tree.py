@@ -8,9 +8,7 @@ from precept.forest import build_forest, distinct_tokens
 from precept.types import Forest, Source, TokenSequence
 
 
-def seq(
-    ids: list[int], weights: list[float] | None = None, encoder: list[int] | None = None
-) -> TokenSequence:
+def seq(ids: list[int], weights: list[float] | None = None, encoder: list[int] | None = None) -> TokenSequence:
     return TokenSequence(
         np.array(ids, np.int32),
         np.array([1.0] * len(ids) if weights is None else weights, np.float32),
@@ -31,8 +29,7 @@ def path(forest: Forest, node: int) -> list[int]:
 def random_sequences(rng: np.random.Generator, n: int) -> list[TokenSequence]:
     """Few distinct tokens, so that prefixes, duplicates and prefixes of others abound."""
     return [
-        seq(rng.integers(0, 3, size).tolist(), rng.integers(0, 3, size).tolist())
-        for size in rng.integers(1, 9, size=n)
+        seq(rng.integers(0, 3, size).tolist(), rng.integers(0, 3, size).tolist()) for size in rng.integers(1, 9, size=n)
     ]
 
 

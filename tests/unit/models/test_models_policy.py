@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from precept.errors import InputError
 from precept.forest import build_forest
+from precept.models import attention
 from precept.models import head as head_module
 from precept.models.masks import attention_masks
 from precept.models.padded import PaddedPolicy, leaf_sequences, length_batches
@@ -78,7 +80,8 @@ def test_the_last_hidden_state_is_what_the_head_reads_at_the_last_token(policy_c
         assert torch.allclose(model.lm_head(state), logits, atol=1e-5)
 
 
-def test_logits_in_chunks_give_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kept", [0, 10_000])
+def test_logits_in_chunks_give_the_same_gradient(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_llama()
     forest = build_forest(ROWS)
     policy = ForestPolicy(model)
@@ -86,6 +89,7 @@ def test_logits_in_chunks_give_the_same_gradient(monkeypatch: pytest.MonkeyPatch
     whole = model.lm_head.weight.grad.clone()
     model.zero_grad()
     monkeypatch.setattr(head_module, "CHUNK_LOGITS", 80)  # two states of 40 logits
+    monkeypatch.setattr(head_module, "KEPT_LOGITS", kept)  # 0: all are computed again
     policy.edge_logps(forest).sum().backward()
     assert torch.allclose(model.lm_head.weight.grad, whole, atol=1e-6)
 
@@ -190,3 +194,28 @@ def test_batches_hold_sequences_of_similar_length_within_an_area() -> None:
     # 100 and 90 fill the area; 80 would waste little, but is a third; 4 and 3 are alike
     assert batches == [[1, 2], [4], [0, 3]]
     assert [len(batch) for batch in length_batches(lengths, max_area=0)] == [1] * 5
+
+
+def test_attention_in_blocks_equals_the_dense_mask_and_generates_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    forest = build_forest([seq(rng.integers(0, 3, 12).tolist()) for _ in range(20)])
+    dense, blocked = tiny_llama(), tiny_llama()
+    monkeypatch.setattr(attention, "BLOCK", 16)
+    policy = ForestPolicy(blocked)
+    assert blocked.config._attn_implementation == attention.BLOCK_ATTENTION
+    assert forest.distinct_tokens > 5 * 16
+    expected = ForestPolicy(dense)
+    dense.set_attn_implementation("sdpa")
+    assert torch.allclose(policy.edge_logps(forest), expected.edge_logps(forest), atol=1e-5)
+    prompt = torch.as_tensor(rng.integers(1, 40, (2, 20)))
+    mask = torch.ones_like(prompt)
+    mask[0, :5] = 0
+    options = {"attention_mask": mask, "max_new_tokens": 5, "do_sample": False, "pad_token_id": 0}
+    assert torch.equal(blocked.generate(prompt, **options), dense.generate(prompt, **options))
+
+
+def test_attention_in_blocks_leaves_no_trace_in_a_saved_folder(tmp_path: Path) -> None:
+    model = tiny_llama()
+    ForestPolicy(model)
+    model.save_pretrained(tmp_path)
+    assert attention.BLOCK_ATTENTION not in (tmp_path / "config.json").read_text()
