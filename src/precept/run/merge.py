@@ -21,7 +21,7 @@ def merge(adapter: str, *, output: Path, as_json: bool) -> None:
         "with": {},
     }
     with open_output(output, manifest) as out:
-        out.write_manifest(manifest)
+        out.claim(manifest)
         document = fold_into(adapter, output)
         out.complete(document)
     if as_json:

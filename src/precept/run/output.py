@@ -29,8 +29,14 @@ class Output:
     folder: Path
     stored: dict[str, Any] | None
 
-    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Claim the folder: what runs here, resolved."""
+    def claim(self, manifest: Mapping[str, Any]) -> None:
+        """Begin: what runs here, resolved, replaces what ran here before.
+
+        Call it once the input is known to be good, so that a refused command leaves the folder as it was.
+        """
+        if self.stored is None:
+            _clear(self.folder)
+        (self.folder / COMPLETED).unlink(missing_ok=True)
         write_atomic(self.folder / MANIFEST, yaml.safe_dump(dict(manifest), sort_keys=False).encode())
 
     def write_json(self, name: str, document: Any) -> None:
@@ -95,16 +101,14 @@ def open_output(
     """Lock an output folder for this run.
 
     Raises InputError when another process holds it, when it holds something that is not ours, or when an earlier run
-    there had other settings or data (``fresh`` removes that run, ``allow_changed`` goes on with it).
+    there had other settings or data (``fresh`` has ``claim`` remove that run, ``allow_changed`` goes on with it).
     """
     _make(folder)
     with _locked(folder):
-        if fresh:
-            _clear(folder)
-        stored = read_manifest(folder)
-        if stored is None:
+        if not (folder / MANIFEST).is_file():
             _refuse_foreign(folder)
-        elif not allow_changed and (keys := differing(stored, manifest)):
+        stored = None if fresh else read_manifest(folder)
+        if stored is not None and not allow_changed and (keys := differing(stored, manifest)):
             raise InputError(
                 "this folder holds a run with other settings or data",
                 code="output-differs",
@@ -158,10 +162,9 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove an earlier run of ours; a folder that is not ours is left alone and refused afterwards."""
-    if not (folder / MANIFEST).is_file():
-        return
-    for path in folder.iterdir():
+    """Remove an earlier run of ours. A kill leaves no run that looks complete, and no folder that looks foreign."""
+    (folder / COMPLETED).unlink(missing_ok=True)
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != LOCK:

@@ -173,7 +173,7 @@ def _once(
     if not fresh and (result := stored_result(folder, manifest)) is not None:
         return "reused", result
     with open_output(folder, manifest, fresh=True) as out:
-        out.write_manifest(manifest)
+        out.claim(manifest)
         result = work()
         out.complete(result)
     return "done", result

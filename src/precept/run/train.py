@@ -54,20 +54,18 @@ def train(
         say(f"{output} holds this run, completed; nothing was done (--fresh runs it again)")
         return result
     with open_output(output, manifest, fresh=fresh, allow_changed=allow_changed) as out:
-        date = _template_date(settings, out)
-        out.write_manifest({**manifest, "template_date": date.isoformat()})
+        manifest["template_date"] = _template_date(settings, out).isoformat()
         with _stop_on_signal() as stop:
-            return _train(out, checked, raw, settings, method=method, date=date, stop=stop, began=began)
+            return _train(out, manifest, checked, raw, settings, stop=stop, began=began)
 
 
 def _train(
     out: Output,
+    manifest: Mapping[str, Any],
     folder: ModelFolder,
     raw: RawData,
     settings: RunSettings,
     *,
-    method: str,
-    date: datetime.date,
     stop: list[bool],
     began: float,
 ) -> dict[str, Any]:
@@ -75,10 +73,11 @@ def _train(
     from precept.run.prepare import load_for_training, render_data
     from precept.run.training import Run
 
-    data = render_data(raw, folder, settings, date=date)
-    _compare_machine(out)
+    data = render_data(raw, folder, settings, date=datetime.date.fromisoformat(manifest["template_date"]))
     loaded, chosen = load_for_training(folder, data, settings)
-    run = Run(out, raw, data, loaded, chosen, settings, method=method, stop_requested=lambda: bool(stop))
+    out.claim(manifest)
+    _compare_machine(out)
+    run = Run(out, raw, data, loaded, chosen, settings, method=manifest["method"], stop_requested=lambda: bool(stop))
     counters = run.fit()
     result = run.save(counters, seconds=time.perf_counter() - began)
     out.complete(result)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from precept.errors import InputError
-from precept.run.output import open_output, stored_result
+from precept.run.output import open_output, read_manifest, stored_result
 
 MANIFEST = {"method": "sft", "data_hash": "abc", "with": {"seed": 1, "learning_rate": 0.1}}
 
@@ -16,7 +16,7 @@ MANIFEST = {"method": "sft", "data_hash": "abc", "with": {"seed": 1, "learning_r
 def claim(folder: Path, **changes: object) -> None:
     manifest = {**MANIFEST, "with": {**MANIFEST["with"], **changes}}  # type: ignore[dict-item]
     with open_output(folder, manifest) as out:
-        out.write_manifest(manifest)
+        out.claim(manifest)
 
 
 def test_a_new_folder_is_claimed_and_opened_again(tmp_path: Path) -> None:
@@ -47,9 +47,23 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
 def test_fresh_removes_an_earlier_run_of_ours(tmp_path: Path) -> None:
     claim(tmp_path)
     (tmp_path / "checkpoint-1").mkdir()
-    with open_output(tmp_path, {**MANIFEST, "data_hash": "other"}, fresh=True) as out:
+    other = {**MANIFEST, "data_hash": "other"}
+    with open_output(tmp_path, other, fresh=True) as out:
         assert out.stored is None
+        assert (tmp_path / "checkpoint-1").exists()  # nothing is lost until the new run is known to be sound
+        out.claim(other)
     assert not (tmp_path / "checkpoint-1").exists()
+    assert read_manifest(tmp_path) == other
+
+
+def test_a_run_that_begins_in_place_of_a_completed_one_is_not_completed(tmp_path: Path) -> None:
+    with open_output(tmp_path, MANIFEST) as out:
+        out.claim(MANIFEST)
+        out.complete({"steps": 3})
+    other = {**MANIFEST, "data_hash": "other"}
+    with open_output(tmp_path, other, allow_changed=True) as out:
+        out.claim(other)
+    assert stored_result(tmp_path, other) is None
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
