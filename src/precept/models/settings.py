@@ -48,6 +48,12 @@ class ModelSettings(BaseModel):
     attn_implementation: Literal["auto", "sdpa", "eager"] = "auto"
     """``auto``: sdpa, or eager for models that refuse it."""
 
+    @field_validator("sharing", mode="before")
+    @classmethod
+    def _read_switch(cls, value: object) -> object:
+        """YAML reads the words ``on`` and ``off`` as booleans."""
+        return ("on" if value else "off") if isinstance(value, bool) else value
+
     @field_validator("lora_target_modules", mode="before")
     @classmethod
     def _read_names(cls, value: object) -> object:

@@ -36,6 +36,12 @@ class RenderSettings(BaseModel):
     add_tokens: bool = False
     """Add the special tokens that the template needs and the tokenizer lacks."""
 
+    @field_validator("template_date", mode="before")
+    @classmethod
+    def _read_date(cls, value: object) -> object:
+        """YAML reads a bare date as a date."""
+        return value.isoformat() if isinstance(value, datetime.date) else value
+
     @field_validator("template_date")
     @classmethod
     def _is_a_date(cls, value: str | None) -> str | None:

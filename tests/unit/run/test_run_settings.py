@@ -16,6 +16,13 @@ def test_words_may_be_written_in_three_ways() -> None:
     assert settings.model.adapter == "lora"
 
 
+def test_words_that_yaml_takes_for_booleans_or_dates_keep_their_meaning() -> None:
+    settings = parse_settings(parse_words(["sharing=on", "template_date=2026-02-03"]))
+    assert settings.model.sharing == "on"
+    assert settings.render.template_date == "2026-02-03"
+    assert parse_settings(parse_words(["sharing=off"])).model.sharing == "off"
+
+
 def test_no_key_belongs_to_two_classes() -> None:
     keys = [key for cls in CLASSES.values() for key in cls.model_fields]
     assert len(keys) == len(set(keys))
