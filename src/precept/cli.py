@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -205,7 +206,7 @@ def main() -> None:
         app(arguments)  # exits by itself: 0, or 2 for a wrong option
     except PreceptError as error:
         if debug:
-            raise
+            traceback.print_exc()
         from precept.run.console import print_error
 
         print_error(error)
@@ -215,7 +216,7 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
         typer.echo(f"error: {type(error).__name__}: {error}\n  do: run again with --debug to see where", err=True)
         sys.exit(1)
 

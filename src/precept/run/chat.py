@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 
+from precept.models.folder import check_model_folder, resolve_model
 from precept.run.console import STDOUT, say
 from precept.types import Message
 
@@ -56,6 +57,8 @@ def chat(
     seed: int | None,
 ) -> None:
     """Read lines until the end of input. Ctrl-C stops an answer; at the prompt it leaves."""
+    check_model_folder(resolve_model(model))
+
     from precept.decode import stream
     from precept.run.opened import open_model
 
