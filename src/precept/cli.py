@@ -216,7 +216,7 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            raise
         typer.echo(f"error: {type(error).__name__}: {error}\n  do: run again with --debug to see where", err=True)
         sys.exit(1)
 
