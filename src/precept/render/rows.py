@@ -167,7 +167,6 @@ class RowsPass:
                     self._kept[place] = kept
                     counts.rows_cut += 1
             counts.over_length_losses[other] = lost_rows, lost_tokens
-        losses = self._losses()
         for place, result in self._too_long.items():
             if place in self._kept:
                 continue
@@ -178,7 +177,7 @@ class RowsPass:
                 self._dropped.append(Refusal(source.file, source.row, reason, "over-length"))
                 counts.rows_dropped += 1
             elif policy == "error":
-                self._refuse(place, RowRefused(f"{reason}; over_length={losses}", code="over-length"))
+                self._refuse(place, RowRefused(f"{reason} (over_length drops or cuts)", code="over-length"))
             else:
                 nothing_left = f"{reason}, and {policy} leaves nothing trained"
                 self._refuse(place, RowRefused(nothing_left, code="over-length"))
@@ -226,7 +225,8 @@ class RowsPass:
         counts, notices = self._counts, []
         if counts.rows_over_length:
             notices.append(
-                f"{counts.rows_over_length:,} rows are longer than max_length {self._limit:,} tokens: {self._losses()}"
+                f"{counts.rows_over_length:,} rows are longer than max_length {self._limit:,} tokens:"
+                f" over_length={self._losses()}"
             )
         if counts.rows_split and self._settings.turns == "auto":
             notices.append(

@@ -62,7 +62,8 @@ def render_data(raw: RawData, folder: ModelFolder, settings: RunSettings, *, dat
     refusals = [*train.refusals, *(held_out.refusals if held_out else [])]
     kept = len(raw.train) + len(raw.held_out) - len(refusals)
     settle_refusals(refusals, kept=kept, bad_rows=settings.data.bad_rows)
-    settle_refusals([], kept=len(train.sequences), bad_rows="error")
+    if not train.sequences:
+        settle_refusals([*train.refusals, *train.dropped], kept=0, bad_rows="error")
     return RenderedData(renderer, tokenizer, tuple(new_tokens), train, held_out, max_length)
 
 

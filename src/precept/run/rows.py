@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,8 @@ from precept.records import FileReport, Loaded, data_hash, load, split
 from precept.run.console import say
 from precept.run.settings import RunSettings
 from precept.types import Comparison, Refusal, Row
+
+NUMBER = re.compile(r"\d[\d,]*")
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,13 @@ def read_rows(paths: Sequence[str], *, bad_rows: Literal["error", "drop"]) -> Lo
 def settle_refusals(
     refusals: Sequence[Refusal], *, kept: int, bad_rows: Literal["error", "drop"], do: str = "bad_rows=drop"
 ) -> None:
-    """Stop at refused rows, or say how many are left out. Counts by reason, then the first five rows."""
+    """Stop at refused rows, or say how many are left out: counts by reason, then the first five rows."""
     if not refusals:
         if kept == 0:
             raise InputError("no row was found", code="no-rows", do="name files that hold rows")
         return
     whole_files = [refusal for refusal in refusals if refusal.row is None]
-    lines = [f"{count} x {reason}" for reason, count in Counter(r.reason for r in refusals).most_common(8)]
+    lines = [f"{count} x {reason}" for reason, count in count_reasons(r.reason for r in refusals)[:8]]
     first = [f"{r.file} row {r.row}: {r.reason}" if r.row else f"{r.file}: {r.reason}" for r in refusals[:5]]
     summary = "\n    ".join([*lines, "first:", *first])
     if kept == 0:
@@ -67,6 +69,7 @@ def settle_refusals(
             "no row can be used" if not whole_files else "no file could be read",
             code="no-usable-rows",
             found="\n    " + summary,
+            do="mend them; 'precept data stats' names every one",
         )
     if bad_rows == "error":
         raise InputError(
@@ -76,6 +79,15 @@ def settle_refusals(
             do=f"mend them, or go on without them with {do}",
         )
     say(f"left out {len(refusals)} of {kept + len(refusals)} rows (listed in data_manifest.json):\n    {summary}")
+
+
+def count_reasons(reasons: Iterable[str]) -> list[tuple[str, int]]:
+    """Reasons with their counts, most frequent first; those that differ in numbers only are one, with ``#`` there."""
+    alike: dict[str, list[str]] = {}
+    for reason in reasons:
+        alike.setdefault(NUMBER.sub("#", reason), []).append(reason)
+    counts = [(group[0] if len(set(group)) == 1 else shape, len(group)) for shape, group in alike.items()]
+    return sorted(counts, key=lambda entry: -entry[1])
 
 
 def refuse_comparisons(rows: Sequence[Row], *, method: str) -> None:
