@@ -110,7 +110,7 @@ def _parameter(parameter: Any) -> str:
 
 def main() -> None:
     """Write both pages."""
-    PAGES.mkdir(parents=True, exist_ok=True)
+    PAGES.mkdir(exist_ok=True)
     (PAGES / "settings.md").write_text(settings_page(), encoding="utf-8")
     (PAGES / "commands.md").write_text(commands_page(), encoding="utf-8")
 
