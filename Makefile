@@ -1,5 +1,5 @@
 # From a bare clone: `make test` makes .venv, installs what it needs and passes the tests.
-# TORCH chooses another build, for example `make test TORCH="torch --index-url https://download.pytorch.org/whl/cu128"`.
+# TORCH chooses another build, for example `make test TORCH="torch --extra-index-url https://download.pytorch.org/whl/cu128"`.
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV := .venv
