@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -108,15 +107,24 @@ def open_output(
         if not (folder / MANIFEST).is_file():
             _refuse_foreign(folder)
         stored = None if fresh else read_manifest(folder)
-        if stored is not None and not allow_changed and (keys := differing(stored, manifest)):
-            raise InputError(
-                "this folder holds a run with other settings or data",
-                code="output-differs",
-                where=str(folder),
-                found="; ".join(keys),
-                do="use --fresh to start anew, --allow-changed to go on from its last checkpoint, or another folder",
-            )
+        if stored is not None and (keys := differing(stored, manifest)):
+            _settle_changes(folder, keys, allow_changed=allow_changed)
         yield Output(folder, stored)
+
+
+def _settle_changes(folder: Path, keys: list[str], *, allow_changed: bool) -> None:
+    """Other settings or data than before: only an unfinished run can go on with them, and only when asked to."""
+    completed = (folder / COMPLETED).is_file()
+    if allow_changed and not completed:
+        return
+    go_on = "" if completed else ", --allow-changed to go on from its last checkpoint"
+    raise InputError(
+        f"this folder holds a {'completed ' if completed else ''}run with other settings or data",
+        code="output-differs",
+        where=str(folder),
+        found="; ".join(keys),
+        do=f"use --fresh to start anew{go_on}, or name another folder",
+    )
 
 
 def _make(folder: Path) -> None:
@@ -169,30 +177,3 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(path)
         elif path.name != LOCK:
             path.unlink()
-
-
-def describe_machine() -> dict[str, Any]:
-    """What bit-identity depends on: processor, torch, threads; and the versions of the rest."""
-    import importlib.metadata as metadata
-
-    import torch
-
-    names = ("torch", "transformers", "tokenizers", "peft", "safetensors", "numpy", "precept")
-    return {
-        "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": {name: metadata.version(name) for name in names},
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    fields = dict(line.split(":", 1) for line in lines[:40] if ":" in line)
-    flags = {k.strip(): v.strip() for k, v in fields.items()}
-    return flags.get("model name", platform.machine())

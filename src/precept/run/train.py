@@ -15,7 +15,8 @@ from precept.errors import InputError
 from precept.models.folder import ModelFolder, check_model_folder, resolve_model
 from precept.run.console import say
 from precept.run.fingerprint import fingerprint
-from precept.run.output import Output, describe_machine, open_output, stored_result
+from precept.run.machine import describe_machine
+from precept.run.output import Output, open_output, stored_result
 from precept.run.rows import RawData, read_data
 from precept.run.settings import RunSettings, parse_settings, unknown_key
 

@@ -56,14 +56,21 @@ def test_fresh_removes_an_earlier_run_of_ours(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) == other
 
 
-def test_a_run_that_begins_in_place_of_a_completed_one_is_not_completed(tmp_path: Path) -> None:
+def test_a_completed_run_is_not_gone_on_from_with_other_data(tmp_path: Path) -> None:
     with open_output(tmp_path, MANIFEST) as out:
         out.claim(MANIFEST)
         out.complete({"steps": 3})
     other = {**MANIFEST, "data_hash": "other"}
+    with pytest.raises(InputError, match="completed run"), open_output(tmp_path, other, allow_changed=True):
+        pass
+    assert stored_result(tmp_path, MANIFEST) == {"steps": 3}
+
+
+def test_an_unfinished_run_goes_on_with_changed_settings_when_asked(tmp_path: Path) -> None:
+    claim(tmp_path)
+    other = {**MANIFEST, "data_hash": "other"}
     with open_output(tmp_path, other, allow_changed=True) as out:
-        out.claim(other)
-    assert stored_result(tmp_path, other) is None
+        assert out.stored == MANIFEST
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
