@@ -4,7 +4,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+# Another torch is another installation.
+STAMP := $(VENV)/.installed-$(firstword $(shell echo '$(TORCH)' | cksum))
 
 .PHONY: install test check format clean
 
