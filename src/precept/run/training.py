@@ -21,7 +21,7 @@ from precept.run.console import say
 from precept.run.output import Output, write_atomic
 from precept.run.prepare import ForestMaker, RenderedData, sample_prompts, tokens_per_forest
 from precept.run.progress import make_monitor
-from precept.run.records_of_run import data_manifest, schedule_lines
+from precept.run.provenance import data_manifest, schedule_lines
 from precept.run.rows import RawData
 from precept.run.settings import RunSettings
 from precept.train.checkpoint import CheckpointStore
