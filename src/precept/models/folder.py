@@ -153,6 +153,19 @@ def _check_adapter_folder(path: Path, *, trust_remote_code: bool) -> ModelFolder
     return ModelFolder(path=path, base=base_path, config=base.config, adapter_config=adapter_config)
 
 
+def check_adapter(path: Path, *, trust_remote_code: bool = False) -> ModelFolder:
+    """Judge a folder that is to be folded into its base. InputError also where it holds a full model."""
+    folder = check_model_folder(path, trust_remote_code=trust_remote_code)
+    if not folder.is_adapter:
+        raise InputError(
+            "there is no adapter to merge: the folder holds a full model",
+            code="merge-without-adapter",
+            where=str(path),
+            do="give the folder that holds adapter_config.json",
+        )
+    return folder
+
+
 def tokenizer_folder(path: Path) -> Path:
     """Where the tokenizer of a checked folder lies: an adapter may leave it to its base."""
     if (path / ADAPTER_CONFIG).is_file() and not _has_tokenizer(path):

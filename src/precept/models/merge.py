@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from precept.errors import InputError, WorkError
+from precept.models.folder import check_adapter
 from precept.models.load import LoadedModel, load_model
 from precept.models.precision import NAMED
 from precept.models.save import save_model
@@ -66,14 +67,8 @@ def merge(
     where the folded model is not the same function.
     """
     settings = ModelSettings(dtype="float32", trust_remote_code=trust_remote_code)
+    check_adapter(adapter_folder, trust_remote_code=trust_remote_code)
     loaded = load_model(adapter_folder, settings, train=False, device=device)
-    if loaded.adapter == "none":
-        raise InputError(
-            "there is no adapter to merge: the folder holds a full model",
-            code="merge-without-adapter",
-            where=str(adapter_folder),
-            do="give the folder that holds adapter_config.json",
-        )
     rows = prompts or _random_rows(loaded)
     with torch.no_grad():
         with loaded.model.disable_adapter():

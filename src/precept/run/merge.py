@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from precept.models.folder import check_model_folder, resolve_model
+from precept.models.folder import check_adapter, resolve_model
 from precept.run.console import print_json, say
 from precept.run.fingerprint import fingerprint
 from precept.run.output import open_output
@@ -14,10 +14,12 @@ from precept.run.output import open_output
 
 def merge(adapter: str, *, output: Path, as_json: bool) -> None:
     """Merge, measure, save. Refuses an output folder that holds something else."""
+    folder = resolve_model(adapter)
+    check_adapter(folder)
     manifest = {
         "method": "merge",
         "model": adapter,
-        "model_hash": fingerprint(resolve_model(adapter)),
+        "model_hash": fingerprint(folder),
         "with": {},
     }
     with open_output(output, manifest) as out:
@@ -34,7 +36,7 @@ def merge(adapter: str, *, output: Path, as_json: bool) -> None:
 def fold_into(adapter: str, output: Path) -> dict[str, Any]:
     """Fold an adapter folder into its base in ``output``; returns what was measured."""
     folder = resolve_model(adapter)
-    check_model_folder(folder)
+    check_adapter(folder)
 
     from precept.models.merge import merge as fold
 
