@@ -79,6 +79,7 @@ CASES = [
     Case("eval: no model", lambda r, m, d: ["eval", "-m", r / "gone", "-t", d], ("no such model folder",)),
     Case("eval: no task", lambda r, m, d: ["eval", "-m", m, "-t", r / "no.json"], ("no.json", "no such file")),
     Case("chat: no model", lambda r, m, d: ["chat", r / "gone"], ("no such model folder",)),
+    Case("merge: no adapter", lambda r, m, d: ["merge", m, "-o", r / "o"], ("no adapter to merge", "adapter_config")),
     Case("merge: no folder", lambda r, m, d: ["merge", r / "gone", "-o", r / "o"], ("no such model folder",)),
     Case("show: no model", lambda r, m, d: ["data", "show", d, "-m", r / "gone"], ("no such model folder",)),
     Case("convert: no format", lambda r, m, d: ["data", "convert", d, "--to", "alpca", "-o", r / "x"], ("'alpaca'?",)),
@@ -248,7 +249,8 @@ def test_other_settings_are_refused_by_key_and_fresh_runs_anew(
     words = ("max_steps=2", *SETTINGS[1:], "eval_fraction=0.25", "--json")
     ended = precept(*train(base_folder, chat_file, output, *words))
     assert ended.code == 2 and ended.out == ""
-    assert all(word in ended.err for word in ("max_steps: 4 -> 2", "--fresh", "--allow-changed"))
+    assert all(word in ended.err for word in ("completed run", "max_steps: 4 -> 2", "--fresh"))
+    assert precept(*train(base_folder, chat_file, output, *words, "--allow-changed")).code == 2
     assert snapshot(output) == before
     ended = precept(*train(base_folder, chat_file, output, *words, "--fresh"))
     assert ended.code == 0 and ended.json["steps"] == 2 and len(read_losses(output)) == 2
@@ -325,7 +327,8 @@ def test_allow_changed_goes_on_from_the_checkpoint_with_other_settings(
     shutil.copytree(interrupted[0], output)
     steps = _steps(output)
     words = train(base_folder, chat_file, output, f"max_steps={steps + 2}", *SETTINGS[1:], "--json")
-    assert precept(*words).code == 2
+    ended = precept(*words)
+    assert ended.code == 2 and "--fresh" in ended.err and "--allow-changed" in ended.err
     ended = precept(*words, "--allow-changed")
     assert ended.code == 0 and f"going on from step {steps}" in ended.err
     assert ended.json["steps"] == steps + 2
@@ -367,11 +370,6 @@ def test_data_convert_writes_rows_that_read_back_the_same(tmp_path: Path, chat_f
     precept("data", "convert", tmp_path / "a.json", "--to", "messages", "-o", tmp_path / "b.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
     assert lines == chat_rows(40)
-
-
-def test_merging_a_model_without_an_adapter_is_refused(tmp_path: Path, base_folder: Path) -> None:
-    ended = precept("merge", base_folder, "-o", tmp_path / "out", "--json")
-    assert ended.code == 2 and "no adapter to merge" in ended.err and ended.out == ""
 
 
 def test_debug_shows_the_traceback_and_keeps_the_exit_code(tmp_path: Path) -> None:
