@@ -114,18 +114,19 @@ def room(tmp_path_factory: pytest.TempPathFactory, base_folder: Path) -> Path:
     return room
 
 
-@pytest.fixture(scope="module")
-def endings(room: Path, base_folder: Path, chat_file: Path) -> dict[str, tuple[Ended, list[str]]]:
-    """How each case ended, and which heavy modules it imported."""
-    commands = [[str(word) for word in case.words(room, base_folder, chat_file)] for case in CASES]
-    done = subprocess.run(
-        [sys.executable, "-c", IN_TURN], input=json.dumps(commands), capture_output=True, text=True, cwd=ROOT
-    )
+def run_in_turn(commands: list[list[str]]) -> list[tuple[Ended, list[str]]]:
+    """How each command ended in one fresh process, and which heavy modules it imported."""
+    words = [sys.executable, "-c", IN_TURN]
+    done = subprocess.run(words, input=json.dumps(commands), capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return {
-        case.name: (Ended(code, out, err), heavy) for case, (code, out, err, heavy) in zip(CASES, lines, strict=True)
-    }
+    return [(Ended(code, out, err), heavy) for code, out, err, heavy in lines]
+
+
+@pytest.fixture(scope="module")
+def endings(room: Path, base_folder: Path, chat_file: Path) -> dict[str, tuple[Ended, list[str]]]:
+    commands = [[str(word) for word in case.words(room, base_folder, chat_file)] for case in CASES]
+    return {case.name: ending for case, ending in zip(CASES, run_in_turn(commands), strict=True)}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -238,6 +239,13 @@ def test_a_completed_run_prints_its_result_again_and_writes_nothing(
     assert again.code == 0 and again.json == first.json
     assert "completed; nothing was done" in again.err
     assert snapshot(output) == before
+
+
+def test_a_completed_run_is_told_without_torch(
+    completed: tuple[Path, Ended], base_folder: Path, chat_file: Path
+) -> None:
+    words = [str(word) for word in train(base_folder, chat_file, completed[0], *SETTINGS, "eval_fraction=0.25")]
+    assert run_in_turn([words])[0][1] == []
 
 
 def test_other_settings_are_refused_by_key_and_fresh_runs_anew(

@@ -6,12 +6,16 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.command_line import Ended, precept
+
+from precept.run.chat import Chat, talk
+from precept.types import Message
 
 PARITY, COLOUR = "task001_parity", "task002_colour"
 TRAINING = ("max_steps=30", "batch_size=8", "learning_rate=1e-2", "sample_answers=0", "over_length=drop")
@@ -234,3 +238,34 @@ def test_chat_leaves_at_exit_and_answers_the_same_to_the_same_seed(
         assert ended.code == 0
         said.append(ended.out)
     assert said[0] == said[1] and said[0].count("\n") == 1
+
+
+class StdinWithCtrlC(io.StringIO):
+    """Lines, then a Ctrl-C at the prompt."""
+
+    def readline(self, size: int | None = -1, /) -> str:
+        line = super().readline()
+        if not line:
+            raise KeyboardInterrupt
+        return line
+
+
+def test_ctrl_c_stops_an_answer_and_leaves_at_the_prompt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[Message]] = []
+
+    def reply(messages: list[Message]) -> Iterator[str]:
+        asked.append(messages)
+        yield "It is"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin", StdinWithCtrlC("Is 4 even?\nWell?\n"))
+    talk(Chat(reply, system=None))
+    said = capsys.readouterr()
+    assert said.out.split() == ["It", "is", "It", "is"] and said.err.count("(stopped)") == 2
+    assert [(message.role, message.content) for message in asked[1]] == [
+        ("user", "Is 4 even?"),
+        ("assistant", "It is"),
+        ("user", "Well?"),
+    ]
