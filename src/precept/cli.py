@@ -120,6 +120,9 @@ def run_recipe(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped recipe.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of all steps.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove finished steps and start anew.")] = False,
+    allow_changed: Annotated[
+        bool, typer.Option("--allow-changed", help="Go on with unfinished steps although settings or data differ.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Every step of a recipe; finished ones are reused, a broken one resumes. Override with step.key=value."""
@@ -127,7 +130,7 @@ def run_recipe(
     from precept.run.recipe import run
     from precept.run.summary import print_recipe
 
-    result = run(recipe, overrides=context.args, output=output, fresh=fresh)
+    result = run(recipe, overrides=context.args, output=output, fresh=fresh, allow_changed=allow_changed)
     print_json(result) if as_json else print_recipe(result)
 
 
@@ -190,12 +193,13 @@ def chat(
 def merge(
     adapter: Annotated[str, typer.Argument(help="An adapter folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model folder to write.")],
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove the merge in the output folder.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fold an adapter into its full-precision base and print the measured difference."""
     from precept.run.merge import merge as run
 
-    run(adapter, output=output, as_json=as_json)
+    run(adapter, output=output, fresh=fresh, as_json=as_json)
 
 
 def main() -> None:

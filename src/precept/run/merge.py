@@ -9,11 +9,11 @@ from typing import Any
 from precept.models.folder import check_adapter, resolve_model
 from precept.run.console import print_json, say
 from precept.run.fingerprint import fingerprint
-from precept.run.output import open_output
+from precept.run.output import open_output, stored_result
 
 
-def merge(adapter: str, *, output: Path, as_json: bool) -> None:
-    """Merge, measure, save. Refuses an output folder that holds something else."""
+def merge(adapter: str, *, output: Path, fresh: bool, as_json: bool) -> None:
+    """Merge, measure, save. Refuses an output folder that holds something else; a finished merge is told again."""
     folder = resolve_model(adapter)
     check_adapter(folder)
     manifest = {
@@ -22,10 +22,12 @@ def merge(adapter: str, *, output: Path, as_json: bool) -> None:
         "model_hash": fingerprint(folder),
         "with": {},
     }
-    with open_output(output, manifest) as out:
-        out.claim(manifest)
-        document = fold_into(adapter, output)
-        out.complete(document)
+    document = None if fresh else stored_result(output, manifest)
+    if document is None:
+        with open_output(output, manifest, fresh=fresh) as out:
+            out.claim(manifest)
+            document = fold_into(adapter, output)
+            out.complete(document)
     if as_json:
         print_json(document)
         return

@@ -6,9 +6,9 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from precept.errors import InputError
 from precept.models.folder import resolve_model
@@ -17,50 +17,22 @@ from precept.run.fingerprint import fingerprint
 from precept.run.output import open_output, stored_result
 from precept.run.recipe_file import Recipe, Step, find_recipe, override, read_recipe
 from precept.run.settings import CLASSES, explain_invalid, parse_settings, unknown_key
-from precept.run.train import METHODS, train
+from precept.run.step_kinds import KINDS, EvalKeys, MergeKeys, TrainKeys
+from precept.run.train import train
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
-class TrainKeys(BaseModel):
-    """Keys of a training step beside the training settings themselves."""
+class Reuse(NamedTuple):
+    """What to do with an earlier run of a step: remove it, or go on from it although its settings differ."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    model: str
-    data: list[str] | str
+    fresh: bool
+    allow_changed: bool
 
 
-class EvalKeys(BaseModel):
-    """Keys of an ``eval`` step."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str
-    task: list[str] | str
-    against: str | None = None
-    chat_template: str | None = None
-    limit: Annotated[int, Field(ge=1)] | None = None
-    max_new_tokens: Annotated[int, Field(ge=1)] | None = None
-    bad_rows: Literal["error", "drop"] = "error"
-
-
-class MergeKeys(BaseModel):
-    """Keys of a ``merge`` step."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    adapter: str
-
-
-KINDS: dict[str, type[BaseModel]] = {
-    **{f"train.{method}": TrainKeys for method in METHODS},
-    "eval": EvalKeys,
-    "merge": MergeKeys,
-}
-
-
-def run(name: str, *, overrides: Sequence[str], output: Path | None, fresh: bool) -> dict[str, Any]:
+def run(
+    name: str, *, overrides: Sequence[str], output: Path | None, fresh: bool = False, allow_changed: bool = False
+) -> dict[str, Any]:
     """Check every step first, then run them in order. Returns ``{recipe, output, steps: [...]}``."""
     recipe = override(read_recipe(find_recipe(name)), overrides)
     root = output or Path("runs") / recipe.name
@@ -69,7 +41,7 @@ def run(name: str, *, overrides: Sequence[str], output: Path | None, fresh: bool
     for step in steps:
         folder = root / step.name
         say(f"step '{step.name}' ({step.uses}) -> {folder}")
-        state, result = RUNNERS[step.uses.partition(".")[0]](step, folder, fresh)
+        state, result = RUNNERS[step.uses.partition(".")[0]](step, folder, Reuse(fresh, allow_changed))
         done.append({"name": step.name, "uses": step.uses, "state": state, "output": str(folder), "result": result})
     return {"recipe": recipe.name, "output": str(root), "steps": done}
 
@@ -124,10 +96,10 @@ def _training_pairs(step: Step) -> dict[str, Any]:
     return {key: value for key, value in step.settings.items() if key not in ("model", "data")}
 
 
-def _train(step: Step, folder: Path, fresh: bool) -> tuple[str, dict[str, Any]]:
+def _train(step: Step, folder: Path, reuse: Reuse) -> tuple[str, dict[str, Any]]:
     keys = TrainKeys(**step.settings)
     data = [keys.data] if isinstance(keys.data, str) else keys.data
-    before = (folder / "COMPLETED").is_file() and not fresh
+    before = (folder / "COMPLETED").is_file() and not reuse.fresh
     method = step.uses.partition(".")[2]
     result = train(
         method,
@@ -135,13 +107,14 @@ def _train(step: Step, folder: Path, fresh: bool) -> tuple[str, dict[str, Any]]:
         data=data,
         output=folder,
         pairs=_training_pairs(step),
-        fresh=fresh,
+        fresh=reuse.fresh,
+        allow_changed=reuse.allow_changed,
         where=step.where,
     )
     return "reused" if before else "done", result
 
 
-def _eval(step: Step, folder: Path, fresh: bool) -> tuple[str, dict[str, Any]]:
+def _eval(step: Step, folder: Path, reuse: Reuse) -> tuple[str, dict[str, Any]]:
     from precept.run.evaluate import run_eval
 
     keys = EvalKeys(**step.settings)
@@ -151,26 +124,26 @@ def _eval(step: Step, folder: Path, fresh: bool) -> tuple[str, dict[str, Any]]:
     return _once(
         step,
         folder,
-        fresh,
+        reuse,
         inputs,
         lambda: run_eval(output=folder, **{**keys.model_dump(exclude={"task"}), "tasks": tasks}),
     )
 
 
-def _merge(step: Step, folder: Path, fresh: bool) -> tuple[str, dict[str, Any]]:
+def _merge(step: Step, folder: Path, reuse: Reuse) -> tuple[str, dict[str, Any]]:
     from precept.run.merge import fold_into
 
     adapter = MergeKeys(**step.settings).adapter
     inputs = {adapter: fingerprint(resolve_model(adapter))}
-    return _once(step, folder, fresh, inputs, lambda: fold_into(adapter, folder))
+    return _once(step, folder, reuse, inputs, lambda: fold_into(adapter, folder))
 
 
 def _once(
-    step: Step, folder: Path, fresh: bool, inputs: Mapping[str, str], work: Callable[[], dict[str, Any]]
+    step: Step, folder: Path, reuse: Reuse, inputs: Mapping[str, str], work: Callable[[], dict[str, Any]]
 ) -> tuple[str, dict[str, Any]]:
     """Reuse a finished step whose settings and inputs are the same; else do it anew in its folder."""
     manifest = {"method": step.uses, "inputs": dict(inputs), "with": step.settings}
-    if not fresh and (result := stored_result(folder, manifest)) is not None:
+    if not reuse.fresh and (result := stored_result(folder, manifest)) is not None:
         return "reused", result
     with open_output(folder, manifest, fresh=True) as out:
         out.claim(manifest)
@@ -188,7 +161,7 @@ def _file_hash(path: str, step: Step) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-RUNNERS: dict[str, Callable[[Step, Path, bool], tuple[str, dict[str, Any]]]] = {
+RUNNERS: dict[str, Callable[[Step, Path, Reuse], tuple[str, dict[str, Any]]]] = {
     "train": _train,
     "eval": _eval,
     "merge": _merge,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -103,6 +103,7 @@ def parse_settings(pairs: Mapping[str, Any], *, where: Callable[[str], str | Non
     parts: dict[str, Any] = {}
     for name, cls in CLASSES.items():
         own = {key: _as_list(key, value) for key, value in flat.items() if owners[key] == name}
+        _refuse_truths(cls, own, where)
         try:
             parts[name] = cls(**own)
         except ValidationError as error:
@@ -119,6 +120,20 @@ def unknown_key(key: str, valid: Sequence[str], *, where: str | None, kind: str 
         where=where,
         do=f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(valid))}",
     )
+
+
+def _refuse_truths(cls: type[BaseModel], given: Mapping[str, Any], where: Callable[[str], str | None]) -> None:
+    """``batch_size=true`` is a slip: pydantic would read it as 1."""
+    for key, value in given.items():
+        annotation = cls.model_fields[key].annotation
+        kinds = {annotation, *get_args(annotation), *(k for part in get_args(annotation) for k in get_args(part))}
+        if isinstance(value, bool) and kinds & {int, float}:
+            raise InputError(
+                f"'{key}': a number is needed, and '{str(value).lower()}' is none",
+                code="bad-value",
+                where=where(key),
+                found=f"{key}={value!r}",
+            )
 
 
 def _as_list(key: str, value: Any) -> Any:
