@@ -270,6 +270,13 @@ def test_other_data_is_refused(completed: tuple[Path, Ended], tmp_path: Path, ba
     assert ended.code == 2 and "data_hash" in ended.err
 
 
+def test_rows_that_move_to_the_evaluation_side_are_other_data(tmp_path: Path, base_folder: Path) -> None:
+    one, two = (write_rows(tmp_path / f"{i}.jsonl", chat_rows(16)[8 * i : 8 * i + 8]) for i in range(2))
+    assert precept(*train(base_folder, one, tmp_path / "out", *SETTINGS, "--data", str(two))).code == 0
+    ended = precept(*train(base_folder, one, tmp_path / "out", *SETTINGS, f"eval_data={two}"))
+    assert ended.code == 2 and "eval_data_hash: None -> " in ended.err
+
+
 def test_the_same_data_under_another_name_is_the_same_run(
     completed: tuple[Path, Ended], tmp_path: Path, base_folder: Path, chat_file: Path
 ) -> None:

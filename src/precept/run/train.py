@@ -13,6 +13,7 @@ from typing import Any
 
 from precept.errors import InputError
 from precept.models.folder import ModelFolder, check_model_folder, resolve_model
+from precept.records import data_hash
 from precept.run.console import say
 from precept.run.fingerprint import fingerprint
 from precept.run.machine import describe_machine
@@ -49,6 +50,7 @@ def train(
         "model": model,
         "model_hash": fingerprint(folder),
         "data_hash": raw.hash,
+        "eval_data_hash": data_hash(raw.held_out) if raw.held_out else None,
         "with": settings.flat(),
     }
     if not fresh and (result := stored_result(output, manifest)) is not None:
