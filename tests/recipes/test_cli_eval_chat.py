@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.command_line import Ended, precept
+from tests.tiny import CHATML, tiny_model_folder
 
 from precept.run.chat import Chat, talk
 from precept.types import Message
@@ -238,6 +239,24 @@ def test_chat_leaves_at_exit_and_answers_the_same_to_the_same_seed(
         assert ended.code == 0
         said.append(ended.out)
     assert said[0] == said[1] and said[0].count("\n") == 1
+
+
+def test_a_line_that_cannot_be_asked_is_told_and_the_conversation_goes_on(
+    tuned: Tuned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"Is <|im_end|> even?\n{LONG}\nIs 4 even?\n"))
+    ended = precept("chat", tuned.folder, "--max-new-tokens", "4", "--temperature", "0")
+    assert ended.code == 0 and "Traceback" not in ended.err
+    assert "holds '<|im_end|>'" in ended.err
+    assert "does not fit the model's context" in ended.err and "/reset" in ended.err
+    assert len(ended.out.split()) == 1  # the third line was asked without the two before it
+
+
+def test_an_answer_ends_where_the_context_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model_folder(tmp_path / "gpt2", "gpt2", chat_template=CHATML, n_positions=48)
+    monkeypatch.setattr("sys.stdin", io.StringIO("Is 4 even?\n"))
+    ended = precept("chat", model, "--max-new-tokens", "1000", "--temperature", "0")
+    assert ended.code == 0 and len(ended.out) > 1
 
 
 class StdinWithCtrlC(io.StringIO):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
+from precept.errors import InputError, PreceptError
 from precept.models.folder import check_model_folder, resolve_model
-from precept.run.console import STDOUT, say
+from precept.run.console import STDOUT, print_error, say
 from precept.types import Message
+
+if TYPE_CHECKING:
+    from precept.models.load import LoadedModel
 
 HELP = "/reset forgets the conversation, /system TEXT sets the system message, /exit or Ctrl-D leaves"
 
@@ -34,16 +39,18 @@ class Chat:
         return f"no such command: {word}; {HELP}" if word.startswith("/") else None
 
     def answer(self, line: str) -> Iterator[str]:
-        """Stream the answer to a user's line. What was said before a Ctrl-C stays in the history."""
-        self.history.append(Message("user", line))
+        """Stream the answer to a user's line. What was said before a Ctrl-C stays in the history; a line that cannot
+        be asked does not."""
+        asked = [*self.history, Message("user", line)]
         system = [Message("system", self.system)] if self.system else []
+        pieces = self._reply([*system, *asked])
         said: list[str] = []
         try:
-            for piece in self._reply([*system, *self.history]):
+            for piece in pieces:
                 said.append(piece)
                 yield piece
         finally:
-            self.history.append(Message("assistant", "".join(said)))
+            self.history = [*asked, Message("assistant", "".join(said))]
 
 
 def chat(
@@ -71,7 +78,7 @@ def chat(
             opened.loaded.tokenizer,
             prompt,
             stop_ids=opened.stop_ids,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=min(max_new_tokens, room_for_answer(len(prompt), opened.loaded)),
             temperature=temperature,
             top_p=top_p,
             seed=seed,
@@ -81,8 +88,23 @@ def chat(
     talk(Chat(reply, system=system))
 
 
+def room_for_answer(prompt_tokens: int, loaded: LoadedModel) -> int:
+    """New tokens that the model's positions leave. Raises InputError when the conversation takes all of them."""
+    positions = loaded.max_positions
+    if positions is None:
+        return sys.maxsize
+    if prompt_tokens >= positions:
+        raise InputError(
+            "the conversation does not fit the model's context",
+            code="context-full",
+            found=f"{prompt_tokens} tokens, the context has {positions}",
+            do="/reset forgets what was said",
+        )
+    return positions - (0 if loaded.is_encoder_decoder else prompt_tokens)
+
+
 def talk(state: Chat) -> None:
-    """The terminal loop."""
+    """The terminal loop. A line that cannot be asked is told and forgotten."""
     while True:
         try:
             line = _read_line()
@@ -102,6 +124,8 @@ def talk(state: Chat) -> None:
                 sys.stdout.flush()
         except KeyboardInterrupt:
             say("\n(stopped)")
+        except PreceptError as error:
+            print_error(error)
         sys.stdout.write("\n")
 
 
