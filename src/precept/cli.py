@@ -44,7 +44,7 @@ def data_show(
     file: Annotated[list[str], typer.Argument(help="Files, folders, or path#500 for the first rows.")],
     model: Model,
     chat_template: Template = None,
-    limit: Annotated[int, typer.Option(help="Rows to show.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Rows as rendered, in colour: exactly which tokens are trained."""
@@ -140,9 +140,9 @@ def evaluate(
     task: Annotated[list[str], typer.Option("--task", "-t", help="A task YAML or a data file; may be repeated.")],
     against: Annotated[str | None, typer.Option("--against", help="A second model; the difference is paired.")] = None,
     chat_template: Template = None,
-    limit: Annotated[int | None, typer.Option(help="Items of each task.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Items of each task.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the items.")] = Path("precept-eval"),
-    max_new_tokens: Annotated[int | None, typer.Option(help="Instead of the task's own limit.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Instead of the task's own limit.")] = None,
     bad_rows: Annotated[str, typer.Option(help="error, or drop.")] = "error",
     as_json: Json = False,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,6 +117,22 @@ def test_limit_takes_the_first_items_of_each_task(tuned: Tuned, tasks: Path, tmp
     result = precept("eval", "--model", tuned.folder, *words).json
     assert result["overall"]["exact_match"]["n"] == 3
     assert "against" not in result and "difference" not in result
+
+
+@pytest.mark.parametrize("words", [("--limit", "0"), ("--limit", "-2"), ("--max-new-tokens", "0")])
+def test_a_number_below_one_is_refused(tuned: Tuned, tasks: Path, tmp_path: Path, words: tuple[str, str]) -> None:
+    ended = precept("eval", "--model", tuned.folder, "--task", tasks, "-o", tmp_path, *words)
+    assert ended.code == 2 and words[0] in ended.err
+
+
+def test_two_folders_with_parts_of_one_task_count_together(tuned: Tuned, tasks: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        shutil.copy(tasks / f"{PARITY}.json", tmp_path / name)
+    files = ["--task", tmp_path / "first", "--task", tmp_path / "second", "-o", tmp_path / "items", "--json"]
+    ended = precept("eval", "--model", tuned.folder, *files, "--limit", "3", "--max-new-tokens", "2")
+    assert ended.json["tasks"][PARITY]["exact_match"]["n"] == 6  # 3 of each folder
+    assert ended.json["overall"]["exact_match"]["n"] == 6
 
 
 def test_a_choice_task_scores_the_likeliest_option(tuned: Tuned, tasks: Path, tmp_path: Path) -> None:

@@ -125,5 +125,6 @@ def _answer(
         refused = sum(answer.refused is not None for answer in answers)
         too_long = f", {refused} longer than the context, scored wrong" if refused else ""
         say(f"{label}: {task.name}: {len(answers)} items{too_long} -> {path}")
-        results |= by_task(answers)
+        for name, group in by_task(answers).items():
+            results.setdefault(name, []).extend(group)  # two folders may hold parts of one task
     return results
