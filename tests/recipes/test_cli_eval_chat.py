@@ -207,6 +207,19 @@ def test_a_recipe_whose_training_step_changed_is_refused_by_key(tmp_path: Path, 
     assert ended.code == 2 and "learning_rate: None -> 0.001" in ended.err and "--fresh" in ended.err
 
 
+def test_a_recipe_scores_anew_when_the_data_of_a_task_file_changed(
+    tmp_path: Path, base_folder: Path, tasks: Path
+) -> None:
+    data = shutil.copy(tasks / f"{PARITY}.json", tmp_path / "parity.json")
+    (tmp_path / "parity.yaml").write_text("family: superni\ndata: parity.json\n")
+    path = recipe(tmp_path / "two.yaml", base_folder, tasks)
+    command = ["run", path, "-o", tmp_path / "runs", "--json", f"score.task={tmp_path / 'parity.yaml'}"]
+    states = [[step["state"] for step in precept(*command).json["steps"]] for _ in range(2)]
+    Path(data).write_text(Path(data).read_text().replace("even", "equal"))
+    states.append([step["state"] for step in precept(*command).json["steps"]])
+    assert states == [["done", "done"], ["reused", "reused"], ["reused", "done"]]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [

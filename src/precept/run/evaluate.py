@@ -96,6 +96,11 @@ def _load(
     return task, items
 
 
+def data_of_task(path: str) -> str | None:
+    """The data that a task YAML names; None for a data file, which is its own."""
+    return load_task(path).data if Path(path).suffix in TASK_ENDINGS and Path(path).is_file() else None
+
+
 def _task_name(path: str) -> str:
     """The file's name without its endings and without ``#500``."""
     return Path(path.partition("#")[0]).name.split(".")[0]

@@ -115,12 +115,13 @@ def _train(step: Step, folder: Path, reuse: Reuse) -> tuple[str, dict[str, Any]]
 
 
 def _eval(step: Step, folder: Path, reuse: Reuse) -> tuple[str, dict[str, Any]]:
-    from precept.run.evaluate import run_eval
+    from precept.run.evaluate import data_of_task, run_eval
 
     keys = EvalKeys(**step.settings)
     tasks = [keys.task] if isinstance(keys.task, str) else keys.task
     inputs = {name: fingerprint(resolve_model(name)) for name in (keys.model, keys.against) if name}
-    inputs |= {path: _file_hash(path, step) for path in tasks}
+    files = [file for path in tasks for file in (path, data_of_task(path)) if file]
+    inputs |= {path: _file_hash(path, step) for path in files}
     return _once(
         step,
         folder,
@@ -153,6 +154,8 @@ def _once(
 
 
 def _file_hash(path: str, step: Step) -> str:
+    if path.startswith("hf:"):
+        return path
     file = Path(path.partition("#")[0])
     if file.is_dir():
         return hashlib.sha256("".join(_file_hash(str(p), step) for p in sorted(file.iterdir())).encode()).hexdigest()
