@@ -72,8 +72,9 @@ class Probe:
     ``lead`` is what stands before the first user's text; ``prompts[role]`` all that stands between the end of a
     message of that role and the point where the model starts to write; ``answer_leads`` what stands between that
     point and the content of a last and an earlier answer, longest first; ``answer_tail`` what follows a last answer;
-    ``terminator`` the first special token in it, None when there is none; ``call_tail`` and ``call_terminator`` the
-    same after a last tool call; ``openers`` special tokens that begin a role header; ``interior`` and
+    ``terminator`` the first special token in it, None when there is none; ``earlier_tail`` and ``earlier_terminator``
+    what stands between an earlier answer and the next user's text, and the token in it that ends the answer;
+    ``call_tail`` and ``call_terminator`` the same as for a last answer after a last tool call; ``openers`` special tokens that begin a role header; ``interior`` and
     ``call_interior`` special tokens between reasoning and content and inside a tool call; ``structure`` the text of
     all these.
     """
@@ -84,6 +85,8 @@ class Probe:
     answer_leads: tuple[str, ...]
     answer_tail: str
     terminator: str | None
+    earlier_tail: str
+    earlier_terminator: str | None
     openers: frozenset[str]
     interior: frozenset[str]
     call_tail: str
@@ -122,7 +125,10 @@ def probe(template: ChatTemplate, special: re.Pattern[str], *, tools: bool) -> P
     call_ends = special.findall(call_tail)
     if terminator in call_ends:
         call_ends = [terminator]  # tokens before it only close the call
-    closers = special.findall(tail + asked.after(0) + call_tail)
+    earlier_tail = second.after(1)
+    opening_tokens = special.findall(prompted.before(0))
+    earlier_ends = [token for token in special.findall(earlier_tail) if token not in opening_tokens]
+    closers = special.findall(tail + asked.after(0) + call_tail) + earlier_ends[:1]
     prompts = {"user": prompted.after(0), "tool": returned.after(2)}
     opening = "".join((prompted.before(0), second.before(2), returned.before(2), *prompts.values()))
     shows_reasoning = (1, "reasoning_content") in reasoned.fields
@@ -133,6 +139,8 @@ def probe(template: ChatTemplate, special: re.Pattern[str], *, tools: bool) -> P
         answer_leads=_answer_leads(prompts["user"], [answered, second]),
         answer_tail=tail,
         terminator=terminator,
+        earlier_tail=earlier_tail,
+        earlier_terminator=terminator or next(iter(earlier_ends), None),
         openers=frozenset(special.findall(opening)) - set(closers),
         interior=reasoned.specials_inside(1, special) if shows_reasoning else frozenset(),
         call_tail=call_tail,

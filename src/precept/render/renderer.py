@@ -63,7 +63,8 @@ class Renderer:
                 f"the template writes {', '.join(self.missing_tokens)} as plain text: the tokenizer lacks such tokens"
             )
         if habits.terminator is None:
-            notices.append("the template ends no turn with a special token: the model is not taught where to stop")
+            turn = "no turn" if habits.earlier_terminator is None else "the turns before the last, but not the last,"
+            notices.append(f"the template ends {turn} with a special token: the model is not taught where to stop")
         prefix = self._encoder.prefix_ids
         if prefix and self._encoder.ids(habits.lead)[: len(prefix)].tolist() != prefix:
             notices.append("the template writes no BOS token though the tokenizer's convention has one: none is added")

@@ -125,10 +125,11 @@ class TurnFinder:
         Numbers among tool arguments and an empty content carry no mark: the tokens before them are passed over.
         """
         probe = self._probe
-        end = probe.call_terminator if calls else probe.terminator
+        last_end = probe.terminator if is_last else probe.earlier_terminator
+        end = probe.call_terminator if calls else last_end
         passed = probe.call_interior if calls else probe.interior if no_content else frozenset()
         first: re.Match[str] | None = None
-        for match in self._special.finditer(gap) if probe.terminator is not None else ():
+        for match in self._special.finditer(gap) if last_end is not None else ():
             if match.group() == end:
                 return match.end(), match.group()
             if match.group() in passed:
@@ -146,9 +147,13 @@ class TurnFinder:
         if header or is_last:
             return header.start() if header else len(gap)
         blanks = len(gap) - len(gap.lstrip())
-        leads = (lead for lead in range(blanks + 1) if gap.startswith(tail, lead))
-        lead = next(leads, None) if tail else None
-        return 0 if lead is None else lead + len(tail)
+        following = self._probe.earlier_tail.rstrip()
+        for text in (following, tail):
+            # The answer's own closing blanks stand before what the template writes.
+            lead = next((lead for lead in range(blanks + 1) if gap.startswith(text, lead)), None) if text else None
+            if lead is not None:
+                return lead + len(tail) if gap.startswith(tail, lead) else lead
+        return 0
 
 
 def _next_start(pieces: Sequence[Piece], place: int, text: str) -> int:

@@ -214,3 +214,14 @@ EMPTY_THOUGHT = """{% for m in messages %}<|im_start|>{{ m.role }}
 {% endif %}{{ m.content }}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
+
+EOS_BETWEEN_TURNS = (
+    "{{ bos_token }}{% for m in messages %}{{ m.role | upper }}: {{ m.content }}"
+    "{{ (eos_token if m.role == 'assistant' else ' ') if not loop.last }}{% endfor %}"
+    "{{ ' ASSISTANT:' if add_generation_prompt }}"
+)
+
+PLAIN_HEADERS = (
+    "{% for m in messages %}{{ '\n' if not loop.first }}{{ m.role | capitalize }}: {{ m.content }}{% endfor %}"
+    "{{ '\nAssistant:' if add_generation_prompt }}"
+)

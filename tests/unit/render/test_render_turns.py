@@ -10,10 +10,12 @@ from render_samples import (
     CHATML,
     EMPTY_THOUGHT,
     EOS_AT_THE_END,
+    EOS_BETWEEN_TURNS,
     HEADERS,
     HEADERS_ONLY,
     INSTRUCT,
     NO_TERMINATOR,
+    PLAIN_HEADERS,
     RENAMED,
     THINKS,
     row,
@@ -59,6 +61,18 @@ def test_blanks_at_the_ends_of_an_answer_are_trained_where_the_template_keeps_th
     assert trained(renderer(CHATML), padded) == ["\n  yes \n<|im_end|>"]
     assert trained(renderer(HEADERS), padded) == ["yes<|eot|>"]
     assert trained(renderer(INSTRUCT), padded) == [" \n  yes \n</s>"]
+
+
+def test_an_earlier_answer_is_trained_up_to_the_terminator_that_a_last_one_lacks(renderer) -> None:
+    eos = renderer(EOS_BETWEEN_TURNS, turns="whole")
+    assert trained(eos, TWO_TURNS) == [" yes</s>", " yes"]
+    # The header tokens of HEADERS_ONLY end no answer.
+    assert trained(renderer(HEADERS_ONLY), TWO_TURNS) == ["\n<think></think>\nyes", "\n<think></think>\nyes"]
+
+
+def test_closing_blanks_of_an_answer_are_trained_without_a_terminator_too(renderer) -> None:
+    padded = row(("user", "hi"), ("assistant", "yes \n"), ("user", " so?"), ("assistant", "no "))
+    assert trained(renderer(PLAIN_HEADERS), padded) == [" yes \n", " no "]
 
 
 def test_an_empty_answer_trains_its_terminator(renderer) -> None:
