@@ -117,6 +117,14 @@ def test_labels_of_messages_judge_the_last_answer(read: Any) -> None:
     assert row.answers[0].label is False
 
 
+@pytest.mark.parametrize("label", [None, "yes", ""])
+def test_one_bad_label_never_turns_unwanted_answers_into_answers_to_learn(read: Any, label: Any) -> None:
+    pair = {"prompt": "Hi", "completion": "Hello"}
+    rows, report = read({**pair, "label": False}, {**pair, "label": label}, {**pair, "label": True})
+    assert [row.answers[0].label for row in rows] == [False, True]
+    assert [refusal.row for refusal in report.refused] == [2]
+
+
 def test_a_class_label_does_not_make_a_comparison(read: Any) -> None:
     assert read({"prompt": "Hi", "completion": "Hello", "label": "greeting"})[1].format == "prompt_completion"
 

@@ -1,6 +1,7 @@
 """KTO rows -> comparisons with one answer: ``prompt``, ``completion``, ``label``, or ``messages`` and ``label``.
 
-The label says whether the answer is wanted: true/false, or 1/0 where the whole column holds nothing else.
+The label says whether the answer is wanted: true/false, or 1/0 where the whole column holds nothing else. Beside
+true/false any other label is refused by row: an unwanted answer must not be read as one to learn.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ LABELS = {True: True, False: False, "true": True, "false": False}
 
 def _match(columns: Columns) -> Layout | None:
     label = columns.one_of("label", "kto_tag")
-    if label is None or any(_label(value) is None for value in columns.values(label) if value is not None):
+    if label is None:
+        return None
+    given = [value for value in columns.values(label) if value is not None]
+    spelled = any(isinstance(value, bool | str) and _label(value) is not None for value in given)
+    if not spelled and any(_label(value) is None for value in given):
         return None
     side = {name: theirs for name, theirs in side_columns(columns).items() if name in ("system", "tools", "images")}
     if columns.has("prompt", "completion"):
