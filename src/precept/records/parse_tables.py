@@ -14,6 +14,7 @@ from precept.errors import MissingExtra
 from precept.records.parse_json import RawRows, decode
 from precept.records.problems import FileProblem, RowProblem
 
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 COLUMN_NAME = re.compile(r"[A-Za-z_][\w ./()-]{0,39}")
 
 
@@ -59,6 +60,13 @@ def _is_header(cells: list[str]) -> bool:
 
 def _with_header(lines: Iterator[list[str]]) -> RawRows:
     header = next(lines)
+    separator = next((sign for sign in OTHER_SEPARATORS if len(header) == 1 and sign in header[0]), None)
+    if separator is not None:
+        raise FileProblem(
+            "bad-table",
+            f"the header line is one column ({header[0]!r:.60}): cells seem to be separated by "
+            f"{OTHER_SEPARATORS[separator]}, where a .csv has commas and a .tsv tabs",
+        )
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise FileProblem("bad-table", f"two columns of the header line have the name '{repeated[0]}'")

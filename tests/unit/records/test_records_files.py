@@ -122,6 +122,8 @@ def test_malformed_lines_are_refused_with_line_and_column(read_bytes: Any) -> No
         ("a.json", b'["\n\xff"]', "not UTF-8: byte 0xff at offset 3, line 2"),
         ("a.csv", b"\xff\xfea\x00", "it looks like UTF-16"),
         ("a.csv", b"prompt,completion\n", "empty: no rows under the header line (prompt, completion)"),
+        ("a.csv", b"prompt;completion\na;b\n", "cells seem to be separated by semicolons"),
+        ("a.csv", b"prompt\tcompletion\na\tb\n", "cells seem to be separated by tabs"),
         ("a.csv", b"a,a\n1,2\n", "two columns of the header line have the name 'a'"),
         ("a.tsv", b"1\t2\n3\t4\n", "a .tsv without a header line"),
         ("a.tsv", b"Is it?\tyes\tno\t1\n", "4 columns are not question, answer"),
