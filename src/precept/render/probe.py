@@ -70,13 +70,13 @@ class Probe:
     """The template's habits.
 
     ``lead`` is what stands before the first user's text; ``prompts[role]`` all that stands between the end of a
-    message of that role and the point where the model starts to write; ``answer_leads`` what stands between that
-    point and the content of a last and an earlier answer, longest first; ``answer_tail`` what follows a last answer;
+    message of that role and the point where the model starts to write; ``answer_leads`` what stands between that point
+    and the content of a last and an earlier answer, longest first; ``answer_tail`` what follows a last answer;
     ``terminator`` the first special token in it, None when there is none; ``earlier_tail`` and ``earlier_terminator``
     what stands between an earlier answer and the next user's text, and the token in it that ends the answer;
-    ``call_tail`` and ``call_terminator`` the same as for a last answer after a last tool call; ``openers`` special tokens that begin a role header; ``interior`` and
-    ``call_interior`` special tokens between reasoning and content and inside a tool call; ``structure`` the text of
-    all these.
+    ``call_tail`` and ``call_terminator`` the same as for a last answer after a last tool call; ``openers`` special
+    tokens that begin a role header; ``interior`` and ``call_interior`` special tokens between reasoning and content
+    and inside a tool call; ``structure`` the text of all these.
     """
 
     form: Form
