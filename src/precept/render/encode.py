@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -140,7 +141,7 @@ class SequenceEncoder:
         return found
 
     def ready(self, row: TokenSequence) -> Made:
-        """A pre-tokenised row, checked against the vocabulary."""
+        """A pre-tokenised row, checked against the vocabulary. Its first token is never predicted, so it is context."""
         if len(row.ids) != len(row.weights):
             raise RowRefused(f"{len(row.ids)} ids but {len(row.weights)} weights", code="lengths-differ")
         largest = self._encoder.vocab_size
@@ -150,4 +151,6 @@ class SequenceEncoder:
                     f"ids reach {int(ids.max())} (lowest {int(ids.min())}), the vocabulary has {largest}",
                     code="id-outside-vocabulary",
                 )
+        if len(row.weights) and row.weights[0]:
+            row = replace(row, weights=np.concatenate([np.zeros(1, np.float32), row.weights[1:]]))
         return Made(row, 0, True)

@@ -72,6 +72,15 @@ def test_auto_keeps_rows_whole_where_every_prompt_is_a_prefix(renderer) -> None:
     assert (len(rendered.sequences), rendered.counts.turns, rendered.notices) == (1, "whole", [])
 
 
+def test_auto_decides_by_the_row_at_hand_and_not_by_the_rows_before_it(renderer) -> None:
+    trims = CHATML.replace("m.content", "(m.content | trim if add_generation_prompt else m.content)")
+    plain = row(("user", "hi"), ("assistant", "yes"), ("user", "so?"), ("assistant", "yes"))
+    padded = row(("user", "hi"), ("assistant", "yes "), ("user", "so?"), ("assistant", "yes"))
+    # The server's second prompt holds "yes" where the padded row holds "yes ".
+    assert [len(renderer(trims).render([one]).sequences) for one in (plain, padded)] == [1, 2]
+    assert len(renderer(trims).render([plain, padded]).sequences) == 3
+
+
 def test_auto_splits_rows_whose_history_differs_from_the_prompt(renderer, tokenizer) -> None:
     # The prompt opens a think block that the history of an earlier turn lacks.
     rendered = renderer(THINKS).render([TWO_TURNS, TWO_TURNS])
@@ -189,6 +198,15 @@ def test_ready_made_ids_pass_through_within_the_vocabulary(renderer) -> None:
     rendered = renderer(CHATML).render([good, bad])
     assert rendered.sequences == [good]
     assert rendered.refusals[0].code == "id-outside-vocabulary"
+
+
+def test_the_first_of_ready_made_ids_is_context_since_nothing_predicts_it(renderer) -> None:
+    whole = TokenSequence(np.array([5, 6, 7], np.int32), np.array([1, 1, 1], np.float32), SOURCE)
+    alone = TokenSequence(np.array([5, 6, 7], np.int32), np.array([1, 0, 0], np.float32), SOURCE)
+    rendered = renderer(CHATML).render([whole, alone])
+    assert [sequence.weights.tolist() for sequence in rendered.sequences] == [[0, 1, 1]]
+    assert rendered.counts.trained_tokens == 2
+    assert [refusal.code for refusal in rendered.refusals] == ["nothing-trained"]
 
 
 def test_each_answer_of_a_comparison_is_a_sequence(renderer, tokenizer) -> None:
