@@ -78,7 +78,7 @@ class CheckpointStore:
                 found=str(error),
                 do="free disk space and run the same command again: it goes on from the last complete checkpoint",
             ) from error
-        self._drop(protect)
+        self._drop(checkpoint.step, protect)
         return final
 
     def load(self, step: int) -> Checkpoint:
@@ -124,9 +124,12 @@ class CheckpointStore:
             shutil.rmtree(self.folder / f"checkpoint-{step}", ignore_errors=True)
         self.clear_partial()
 
-    def _drop(self, protect: int | None) -> None:
-        for step in self.steps()[: -self.keep]:
-            if step != protect:
+    def _drop(self, newest: int, protect: int | None) -> None:
+        """Drop the oldest, and those beyond ``newest``: damaged ones that this run went back from."""
+        steps = self.steps()
+        kept = [step for step in steps if step <= newest][-self.keep :]
+        for step in steps:
+            if step not in kept and step != protect:
                 shutil.rmtree(self.folder / f"checkpoint-{step}", ignore_errors=True)
 
 

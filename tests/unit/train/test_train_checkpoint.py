@@ -32,6 +32,14 @@ def test_only_the_newest_and_the_protected_stay(tmp_path: Path) -> None:
     assert store.steps() == [1, 3, 4]
 
 
+def test_a_damaged_checkpoint_ahead_never_takes_the_place_of_a_good_one(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, keep=1)
+    store.save(checkpoint(20))
+    (tmp_path / "checkpoint-20" / "state.json").write_text("")
+    store.save(checkpoint(15))  # the run went back before step 20 and was stopped at 15
+    assert store.steps() == [15]
+
+
 def test_a_half_written_checkpoint_is_not_seen(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path)
     store.save(checkpoint(1))
