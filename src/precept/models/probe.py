@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from precept.errors import ProofError
-from precept.models.miniature import build_miniature
+from precept.models.miniature import FAILURES, Miniature, build_miniature
 from precept.models.padded import EncoderDecoderPolicy, PaddedPolicy
 from precept.models.policy import ForestPolicy, ScoringPolicy, transformers_model
 from precept.models.trial import BuildForest, Trial, own_error
@@ -107,9 +107,7 @@ def choose_policy(
     """
     own = transformers_model(model)
     small = build_miniature(own, seed=seed)
-    trial = None if small is None else Trial(small, build, longest=longest, seed=seed)
-    if trial and not trial.rows:
-        trial = None
+    trial = None if small is None else _prepare(small, build, longest=longest, seed=seed)
     ways = ENCODER_DECODER if own.config.is_encoder_decoder else CAUSAL
     refused: list[tuple[_Way, float]] = []
     way, exact, policy = _first_exact(own, ways, trial, refused, build, compute_dtype, seed)
@@ -127,6 +125,15 @@ def choose_policy(
     if dropout and sharing == "auto" and mode == "packed":
         notices.append(f"sharing: off, since dropout is on ({dropout}){_cost(tokens)}")
     return Chosen(policy, mode, _switches(exact, longest), exact.error, tuple(notices))
+
+
+def _prepare(small: Miniature, build: BuildForest, *, longest: int | None, seed: int) -> Trial | None:
+    """The trial, or None where the small model runs no row."""
+    try:
+        trial = Trial(small, build, longest=longest, seed=seed)
+    except FAILURES:
+        return None
+    return trial if trial.rows else None
 
 
 def _first_exact(
@@ -147,7 +154,11 @@ def _first_exact(
         if exact.error > BOUND:
             refused.append((way, exact.error))
             continue
-        policy = way.make(own, compute_dtype=compute_dtype)
+        try:
+            policy = way.make(own, compute_dtype=compute_dtype)
+        except FAILURES:
+            refused.append((way, math.inf))
+            continue
         error = own_error(own, policy, build, seed=seed)
         if error <= _own_bound(own, compute_dtype):
             return way, exact, policy

@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
+from transformers import (
+    FSMTConfig,
+    FSMTForConditionalGeneration,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+)
 
 from precept.errors import ProofError
 from precept.forest import build_forest
@@ -57,6 +66,16 @@ def test_sharing_that_is_demanded_and_not_exact_is_an_error() -> None:
         choose_policy(llama(attention_dropout=0.1), build=build_forest, sharing="on")
     assert error.value.code == "sharing-not-exact"
     assert "dropout to 0" in str(error.value)
+
+
+def test_a_model_that_runs_no_row_ends_in_a_proof_error() -> None:
+    # Ids are drawn from the encoder's vocabulary; this decoder knows five only.
+    sizes = {"src_vocab_size": 40, "tgt_vocab_size": 5, "d_model": 8, "encoder_layers": 1, "decoder_layers": 1}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
+    config = FSMTConfig(**sizes, **heads, tie_word_embeddings=False)
+    with pytest.raises(ProofError) as error:
+        choose_policy(FSMTForConditionalGeneration(config), build=build_forest)
+    assert error.value.code == "policy-not-exact"
 
 
 def test_rows_of_different_length_never_meet_under_a_rope_that_stretches() -> None:
