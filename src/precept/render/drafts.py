@@ -154,7 +154,11 @@ class Drafter:
         trained = [turn for turn in layout.turns if plan.wishes[turn.message]]
         if not trained or (len(trained) == 1 and trained[0].message == len(plan.messages) - 1):
             return True  # one sequence that ends with its only trained turn: splitting would change nothing
-        shape = (bool(plan.tools), plan.wishes, tuple(_shape(message) for message in plan.messages))
+        # What an answer starts with decides whether its first token also holds the end of the prompt.
+        starts = "".join(
+            "a" if char.isalnum() else char for char in (layout.text[turn.start : turn.start + 1] for turn in trained)
+        )
+        shape = (bool(plan.tools), plan.wishes, starts, tuple(_shape(message) for message in plan.messages))
         if shape not in self._whole_shapes:
             stands = [self._prompt_stands(plan, layout, turn.message, turn.start) for turn in trained]
             self._whole_shapes[shape] = all(stands)
@@ -181,7 +185,7 @@ def _without_earlier(spans: list[Span], earlier: str, text: str) -> list[Span]:
     return [Span(0, shared, 0.0), *kept]
 
 
-def _shape(message: Message) -> tuple[str, bool, bool, int, bool]:
+def _shape(message: Message) -> tuple[str, bool, bool, int, bool, bool, bool]:
     content = message.content or ""
     return (
         message.role,
@@ -189,4 +193,6 @@ def _shape(message: Message) -> tuple[str, bool, bool, int, bool]:
         bool(message.reasoning_content),
         len(message.tool_calls),
         "think>" in content,
+        content[:1].isspace(),
+        content[-1:].isspace(),
     )
