@@ -54,7 +54,8 @@ class GreedySampler:
                 generations[index] = Generation(ids=(), text="", finished=False, refused=reason)
         fitting = [index for index in range(len(prompts)) if index not in generations]
         with evaluation_mode(self.model), forward_only(self.model, self.compute_dtype):
-            for batch in self._batches(fitting, prompts, max_new_tokens):
+            pad = self._padding_is_exact([prompts[index] for index in fitting])
+            for batch in self._batches(fitting, prompts, max_new_tokens, pad=pad):
                 ids = self._generate_batch([prompts[index] for index in batch], max_new_tokens)
                 generations |= zip(batch, map(self._generation, ids), strict=True)
                 if progress:
@@ -70,18 +71,40 @@ class GreedySampler:
         tokens = f"{length} tokens + {new} new" if new else f"{length} tokens"
         return f"prompt of {tokens} exceeds the context of {self.max_context}"
 
-    def _batches(self, indices: Sequence[int], prompts: Sequence[IntArray], max_new_tokens: int) -> Iterator[list[int]]:
-        """Longest first, so that a batch that does not fit memory fails at once."""
+    def _padding_is_exact(self, prompts: Sequence[IntArray]) -> bool:
+        """Whether the shortest prompt goes on alike alone and beside a longer one: recurrent layers read padding."""
+        import torch
+
+        by_length = sorted(prompts, key=len)
+        if not by_length or len(by_length[0]) == len(by_length[-1]):
+            return True
+        short, long = by_length[0], by_length[-1]
+        beside, alone = (self._run(batch, 1).logits[0][0].float() for batch in ([short, long], [short]))
+        bound = 1e-4 if (self.compute_dtype or self.model.dtype) == torch.float32 else 5e-2
+        return float((beside - alone).norm()) <= bound * float(alone.norm())
+
+    def _batches(
+        self, indices: Sequence[int], prompts: Sequence[IntArray], max_new_tokens: int, *, pad: bool
+    ) -> Iterator[list[int]]:
+        """Longest first, so that a batch that does not fit memory fails at once; without ``pad`` all of one length."""
         ordered = sorted(indices, key=lambda index: -len(prompts[index]))
         start = 0
         while start < len(ordered):
             row = len(prompts[ordered[start]]) + max_new_tokens
-            rows = max(1, self.max_batch_tokens // row)
-            yield ordered[start : start + rows]
-            start += rows
+            batch = ordered[start : start + max(1, self.max_batch_tokens // row)]
+            if not pad:
+                batch = [index for index in batch if len(prompts[index]) == len(prompts[batch[0]])]
+            yield batch
+            start += len(batch)
 
     def _generate_batch(self, prompts: Sequence[IntArray], max_new_tokens: int) -> list[list[int]]:
         """The new tokens of each prompt, with what follows the first stop token."""
+        output = self._run(prompts, max_new_tokens).sequences
+        new: list[list[int]] = output[:, 1 if self.is_encoder_decoder else max(map(len, prompts)) :].tolist()
+        return new
+
+    def _run(self, prompts: Sequence[IntArray], max_new_tokens: int) -> Any:
+        """What ``generate`` gives for a padded batch, with the logits of each step where one is taken."""
         import torch
         from transformers import GenerationConfig
 
@@ -102,16 +125,16 @@ class GreedySampler:
             eos_token_id=sorted(self.stop_ids) or None,
             pad_token_id=self._pad_id,
             decoder_start_token_id=start,
+            return_dict_in_generate=True,
+            output_logits=max_new_tokens == 1,
         )
         device = self.model.device
         with _without_generation_config(self.model):
-            output = self.model.generate(
+            return self.model.generate(
                 input_ids=input_ids.to(device),
                 attention_mask=attention_mask.to(device),
                 generation_config=settings,
             )
-        new: list[list[int]] = output[:, 1 if self.is_encoder_decoder else longest :].tolist()
-        return new
 
     @property
     def _pad_id(self) -> int:

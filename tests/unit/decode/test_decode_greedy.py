@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tests.tiny import tiny_model, tiny_tokenizer
+from transformers import RwkvConfig, RwkvForCausalLM
 
 from precept.decode.greedy import GreedySampler
 
@@ -45,6 +46,18 @@ def test_a_batch_gives_what_each_prompt_gives_alone(family):
     assert batched == alone
     for prompt, generation in zip(PROMPTS, batched, strict=True):
         assert list(generation.ids) == greedy_by_hand(model, prompt, 12)
+
+
+def test_a_recurrent_model_that_reads_padding_is_never_padded():
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 384, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 48}
+    model = RwkvForCausalLM(RwkvConfig(**sizes, attention_hidden_size=32)).eval()
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(std=0.3)
+    batched = sampler(model, stop_ids=[]).generate(PROMPTS, max_new_tokens=8)
+    for prompt, generation in zip(PROMPTS, batched, strict=True):
+        assert list(generation.ids) == greedy_by_hand(model, prompt, 8)
 
 
 def test_small_batches_keep_the_order_asked():
