@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.command_line import Ended, precept
-from tests.tiny import CHATML, tiny_model_folder
+from tests.tiny import CHATML, tiny_model_folder, tiny_tokenizer
 
+from precept.evaluate import Item
 from precept.run.chat import Chat, talk
+from precept.run.opened import make_chooser, open_model
 from precept.types import Message
 
 PARITY, COLOUR = "task001_parity", "task002_colour"
@@ -146,6 +149,23 @@ def test_a_choice_task_scores_the_likeliest_option(tuned: Tuned, tasks: Path, tm
     for item in items:
         likeliest = max(item["option_logps"], key=item["option_logps"].get)
         assert item["scores"]["accuracy"] == float([likeliest] == item["references"])
+
+
+@pytest.mark.parametrize("family", ["llama", "t5"])
+def test_the_likelihood_of_an_option_is_that_of_its_own_tokens(tmp_path: Path, family: str) -> None:
+    folder = tiny_model_folder(tmp_path / family, family, tokenizer=tiny_tokenizer(chat_template=CHATML))
+    model = open_model(str(folder), chat_template=None)
+    options, question = ("even", "it is odd"), (Message("user", "Is 4 even?"),)
+    (choice,) = make_chooser(model)([Item("1", "parity", question, ("even",), options=options)])
+    network, prompt = model.loaded.model, torch.as_tensor(model.renderer.prompt_ids(question, ()))[None].long()
+    for option, logp in zip(options, choice.logps, strict=True):
+        ids = torch.tensor([model.loaded.tokenizer.encode(option)])
+        if family == "t5":  # its decoder starts from token 0
+            logits = network(prompt, decoder_input_ids=torch.cat([torch.tensor([[0]]), ids], 1)).logits
+        else:
+            logits = network(torch.cat([prompt, ids], 1)).logits
+        own = logits[0, -1 - ids.shape[1] : -1].float().log_softmax(-1).gather(1, ids.T)
+        assert logp == pytest.approx(float(own.sum()), rel=1e-2)  # bfloat16 where the machine has it
 
 
 def test_a_task_with_an_unknown_key_names_file_and_line(tuned: Tuned, tasks: Path, tmp_path: Path) -> None:

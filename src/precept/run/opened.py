@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -100,13 +101,16 @@ def make_chooser(model: OpenedModel) -> Chooser:
         decoder_start_id=decoder_start(model.loaded.model.config.to_dict()),
     )
 
+    added = model.loaded.tokenizer.added_tokens_decoder
+    ends = {*model.stop_ids, *(index for index, token in added.items() if token.special)}
+
     def option_sequences(item: Item) -> list[TokenSequence]:
         source = Source(item.task, 1, "0" * 16, id=item.id)
         answers = [Conversation((*item.messages, Message("assistant", o)), source, item.tools) for o in item.options]
         rendered = renderer.render(answers)
         if rendered.refusals:
             raise InputError("an option cannot be rendered", code="option-refused", found=rendered.refusals[0].reason)
-        return [_without_terminator(sequence, model.stop_ids) for sequence in rendered.sequences]
+        return [_without_terminator(sequence, ends) for sequence in rendered.sequences]
 
     return Chooser(
         chosen.policy,
@@ -117,10 +121,12 @@ def make_chooser(model: OpenedModel) -> Chooser:
     )
 
 
-def _without_terminator(sequence: TokenSequence, stop_ids: tuple[int, ...]) -> TokenSequence:
-    """The likelihood of an option is that of its own text, not of the end after it."""
+def _without_terminator(sequence: TokenSequence, ends: Set[int]) -> TokenSequence:
+    """The likelihood of an option is that of its own text, not of what ends it: an encoder-decoder model's target
+    has the template's terminator and then EOS."""
     trained = np.flatnonzero(sequence.weights)
     weights = sequence.weights.copy()
-    if len(trained) > 1 and int(sequence.ids[trained[-1]]) in stop_ids:
+    while len(trained) > 1 and int(sequence.ids[trained[-1]]) in ends:
         weights[trained[-1]] = 0.0
+        trained = trained[:-1]
     return replace(sequence, weights=weights)
