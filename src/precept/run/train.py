@@ -103,10 +103,11 @@ def _compare_machine(out: Output) -> None:
     now = describe_machine()
     if out.stored is not None and path.is_file():
         before = orjson.loads(path.read_bytes())
-        odd = [k for k in ("processor", "threads", "device") if before.get(k) != now[k]]
-        odd += ["torch"] if before.get("versions", {}).get("torch") != now["versions"]["torch"] else []
+        pairs = {k: (before.get(k), now[k]) for k in ("processor", "threads", "device")}
+        pairs["torch"] = before.get("versions", {}).get("torch"), now["versions"]["torch"]
+        odd = [f"{name} {then}, now {here}" for name, (then, here) in pairs.items() if then != here]
         if odd:
-            say(f"this run began with another {', '.join(odd)}: going on is exact in float32 bounds, not bit for bit")
+            say(f"this run began with {'; '.join(odd)}: going on is exact in float32 bounds, not bit for bit")
     out.write_json("environment.json", now)
 
 
