@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from precept.render.chat_template import ChatTemplate
-from precept.render.fields import MARK, Form, Mark, Marker, Piece, plain_messages, unmark
+from precept.render.fields import MARK, Form, Mark, Marker, Piece, call_arguments, plain_messages, unmark
 from precept.render.probe import Probe, probe
 from precept.render.refused import RowRefused
 from precept.render.settings import SpecialTokensInText
@@ -19,13 +19,15 @@ from precept.types import Message
 
 class Layout(NamedTuple):
     """The text of a conversation and what stands where. ``reasoning_dropped`` lists messages whose reasoning the
-    template removes by design; ``pieces`` are the characters that came from the row."""
+    template removes by design; ``pieces`` are the characters that came from the row; ``arguments_marked`` tells
+    whether the texts in tool arguments are among them."""
 
     text: str
     turns: list[Turn]
     pieces: list[Piece]
     marks: list[Mark]
     reasoning_dropped: frozenset[int]
+    arguments_marked: bool
 
 
 class ConversationRenderer:
@@ -86,7 +88,7 @@ class ConversationRenderer:
         dropped = frozenset(
             mark.message for place, mark in enumerate(marker.marks) if mark.reasoning and place not in written
         )
-        return Layout(text, turns, pieces, marker.marks, dropped)
+        return Layout(text, turns, pieces, marker.marks, dropped, marker.arguments)
 
     def _marked(
         self,
@@ -134,11 +136,16 @@ class ConversationRenderer:
             raise _vanished(self.template.name, mark, role)
 
     def literals(
-        self, layout: Layout, tools: Sequence[dict[str, Any]], *, policy: SpecialTokensInText
+        self,
+        layout: Layout,
+        messages: Sequence[Message],
+        tools: Sequence[dict[str, Any]],
+        *,
+        policy: SpecialTokensInText,
     ) -> tuple[tuple[int, int], ...]:
         """Characters of the row's own text that spell a control token and must stay text.
 
-        Empty under ``allow``. Raises RowRefused under ``error``, and for tools, whose place in the text is unknown.
+        Empty under ``allow``. Raises RowRefused under ``error``, and for fields whose place in the text is unknown.
         """
         if policy == "allow":
             return ()
@@ -146,10 +153,16 @@ class ConversationRenderer:
         found = []
         for start, end, _ in layout.pieces:
             found += [match.span() for match in control.finditer(layout.text, start, end)]
-        spelled = control.search(json.dumps(list(tools), ensure_ascii=False)) if tools else None
-        if spelled or (found and policy == "error"):
-            token = spelled.group() if spelled else layout.text[slice(*found[0])]
-            raise special_token_in_text(token)
+        form = self.habits(tools=bool(tools)).form
+        spelled = control.search("\n".join(_unplaced(layout, messages, tools, form)))
+        if spelled:
+            raise RowRefused(
+                f"a tool schema, name, id or argument holds '{spelled.group()}', which the tokenizer turns into a "
+                "special token",
+                code="special-token-in-text",
+            )
+        if found and policy == "error":
+            raise special_token_in_text(layout.text[slice(*found[0])])
         return tuple(found)
 
     def may_hold_literals(
@@ -159,7 +172,12 @@ class ConversationRenderer:
         if policy == "allow":
             return False
         control = self._control(tools=bool(tools))
-        texts = [text for message in messages for text in (message.content, message.reasoning_content) if text]
+        texts = [
+            text
+            for message in messages
+            for text in (message.content, message.reasoning_content, message.name, message.tool_call_id)
+            if text
+        ]
         return bool(tools) or any(message.tool_calls for message in messages) or any(map(control.search, texts))
 
     def stop_ids(self, terminators: Iterable[str | None], eos_id: int | None) -> tuple[int, ...]:
@@ -178,6 +196,34 @@ class ConversationRenderer:
             tokens = self._special_tokens | {token for token in self._token_ids if token in structure}
             self._controls[tools] = matcher(tokens - {"<think>", "</think>"})
         return self._controls[tools]
+
+
+def _unplaced(
+    layout: Layout, messages: Sequence[Message], tools: Sequence[dict[str, Any]], form: Form
+) -> Iterator[str]:
+    """Text that a template may write without marks around it, or in several places: schemas, names, ids and keys, and
+    tool arguments where they could not be marked."""
+    if tools:
+        yield json.dumps(list(tools), ensure_ascii=False)
+    for message in messages:
+        yield from filter(None, (message.name, message.tool_call_id))
+        for call in message.tool_calls:
+            yield from filter(None, (call.name, call.id))
+            texts = _argument_texts(call_arguments(call.arguments, form))
+            yield from (text for text, is_key in texts if is_key or not layout.arguments_marked)
+
+
+def _argument_texts(value: Any) -> Iterator[tuple[str, bool]]:
+    """The texts in a tool call's arguments, and whether each is a key."""
+    if isinstance(value, str):
+        yield value, False
+    elif isinstance(value, list):
+        for item in value:
+            yield from _argument_texts(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key, True
+            yield from _argument_texts(item)
 
 
 def special_token_in_text(token: str) -> RowRefused:

@@ -123,7 +123,9 @@ class Drafter:
         return Draft(
             text=layout.text,
             spans=tuple(_without_earlier(sorted(spans), plan.earlier_text, layout.text)),
-            literals=self.conversations.literals(layout, plan.tools, policy=self._settings.special_tokens_in_text),
+            literals=self.conversations.literals(
+                layout, plan.messages, plan.tools, policy=self._settings.special_tokens_in_text
+            ),
             target=target,
             plan=plan,
             terminators=tuple(terminators),

@@ -67,11 +67,12 @@ def _call(call: ToolCall, form: Form) -> dict[str, Any]:
     fields: dict[str, Any] = {"type": "function"}
     if call.id is not None:
         fields["id"] = call.id
-    fields["function"] = {"name": call.name, "arguments": _arguments(call.arguments, form)}
+    fields["function"] = {"name": call.name, "arguments": call_arguments(call.arguments, form)}
     return fields
 
 
-def _arguments(arguments: dict[str, Any] | str, form: Form) -> dict[str, Any] | str:
+def call_arguments(arguments: dict[str, Any] | str, form: Form) -> dict[str, Any] | str:
+    """Arguments of a tool call in the form that the template wants; text that is no JSON object stays text."""
     if form.arguments == "string":
         return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     if isinstance(arguments, str):
@@ -91,7 +92,7 @@ class Marker:
         self.area = area
         self.marks: list[Mark] = []
         self._base = MARK_BASES[area]
-        self._arguments = arguments
+        self.arguments = arguments
 
     def messages(self, plain: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The plain messages with marks; their order of fields and everything else is the same."""
@@ -111,7 +112,7 @@ class Marker:
     def _call(self, call: dict[str, Any], index: int) -> dict[str, Any]:
         name, arguments = call["function"]["name"], call["function"]["arguments"]
         marked_name = self._piece(name, Mark(index, "tool_calls", False))
-        if self._arguments:
+        if self.arguments:
             arguments = self._value(arguments, Mark(index, "tool_calls", False))
         return {**call, "function": {"name": marked_name, "arguments": arguments}}
 

@@ -104,7 +104,7 @@ class Renderer:
         if not self._conversations.may_hold_literals(messages, tools, policy=policy):
             return ()
         layout = self._conversations.lay_out(messages, tools, add_generation_prompt=True)
-        return self._conversations.literals(layout, tools, policy=policy)
+        return self._conversations.literals(layout, messages, tools, policy=policy)
 
     def explain(self, row: Row) -> Explained:
         """A row laid open: text, weighted characters and tokens of each of its sequences, before any cutting."""
