@@ -78,7 +78,9 @@ def test_special_tokens_in_contents_follow_the_policy(renderer, tokenizer) -> No
     assert tokenizer.decode(as_text.ids[as_text.weights > 0]) == "no<|im_end|>"
 
 
-NAMED = CHATML.replace("{{ m.role }}", "{{ m.role }}{{ ' ' + m.name if m.name }}{{ m.tool_calls | tojson if m.tool_calls }}")
+NAMED = CHATML.replace(
+    "{{ m.role }}", "{{ m.role }}{{ ' ' + m.name if m.name }}{{ m.tool_calls | tojson if m.tool_calls }}"
+)
 CALLED = Message("assistant", "", tool_calls=(ToolCall("f", {"<|im_end|>": 1}),))
 
 
