@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class GreedySampler:
     """Takes the likeliest token at each step, with a KV cache, in batches of prompts of similar length.
 
-    ``stop_ids`` end a generation and are left out of it. A prompt that does not fit ``max_context`` (None: no
-    limit) together with the new tokens is refused, never cut. A batch holds one prompt, or at most
+    ``stop_ids`` end a generation and are left out of it. A prompt that leaves no room in ``max_context`` (None:
+    no limit) is refused, never cut; a long one is answered as far as the context goes. A batch holds one prompt, or at most
     ``max_batch_tokens`` tokens, padding and new ones included. Nothing of the folder's generation config is
     used, so its temperature, penalties or beams cannot change a score.
     """
@@ -50,26 +50,32 @@ class GreedySampler:
         """One generation a prompt, in the order asked. ``progress`` is told (prompts done, all prompts)."""
         generations: dict[int, Generation] = {}
         for index, prompt in enumerate(prompts):
-            if reason := self._refusal(len(prompt), max_new_tokens):
+            if reason := self._refusal(len(prompt)):
                 generations[index] = Generation(ids=(), text="", finished=False, refused=reason)
         fitting = [index for index in range(len(prompts)) if index not in generations]
         with evaluation_mode(self.model), forward_only(self.model, self.compute_dtype):
             pad = self._padding_is_exact([prompts[index] for index in fitting])
             for batch in self._batches(fitting, prompts, max_new_tokens, pad=pad):
-                ids = self._generate_batch([prompts[index] for index in batch], max_new_tokens)
+                room = self._room(len(prompts[batch[0]]), max_new_tokens)
+                ids = self._generate_batch([prompts[index] for index in batch], room)
                 generations |= zip(batch, map(self._generation, ids), strict=True)
                 if progress:
                     progress(len(generations), len(prompts))
         return [generations[index] for index in range(len(prompts))]
 
-    def _refusal(self, length: int, max_new_tokens: int) -> str | None:
+    def _refusal(self, length: int) -> str | None:
         if length == 0:
             return "empty prompt"
-        new = 0 if self.is_encoder_decoder else max_new_tokens  # its decoder counts its own positions
-        if self.max_context is None or length + new <= self.max_context:
-            return None
-        tokens = f"{length} tokens + {new} new" if new else f"{length} tokens"
-        return f"prompt of {tokens} exceeds the context of {self.max_context}"
+        longest = self.max_context
+        if longest is not None and length > longest - (not self.is_encoder_decoder):  # room for one new token
+            return f"prompt of {length} tokens leaves no room in the context of {longest}"
+        return None
+
+    def _room(self, length: int, max_new_tokens: int) -> int:
+        """New tokens that fit behind a prompt; an encoder-decoder model's decoder counts its own positions."""
+        if self.max_context is None or self.is_encoder_decoder:
+            return max_new_tokens
+        return min(max_new_tokens, self.max_context - length)
 
     def _padding_is_exact(self, prompts: Sequence[IntArray]) -> bool:
         """Whether the shortest prompt goes on alike alone and beside a longer one: recurrent layers read padding."""
@@ -86,12 +92,15 @@ class GreedySampler:
     def _batches(
         self, indices: Sequence[int], prompts: Sequence[IntArray], max_new_tokens: int, *, pad: bool
     ) -> Iterator[list[int]]:
-        """Longest first, so that a batch that does not fit memory fails at once; without ``pad`` all of one length."""
+        """Longest first, so that a batch that does not fit memory fails at once; all with the same room for new tokens,
+        and without ``pad`` all of one length."""
         ordered = sorted(indices, key=lambda index: -len(prompts[index]))
         start = 0
         while start < len(ordered):
             row = len(prompts[ordered[start]]) + max_new_tokens
             batch = ordered[start : start + max(1, self.max_batch_tokens // row)]
+            room = self._room(len(prompts[batch[0]]), max_new_tokens)
+            batch = [index for index in batch if self._room(len(prompts[index]), max_new_tokens) == room]
             if not pad:
                 batch = [index for index in batch if len(prompts[index]) == len(prompts[batch[0]])]
             yield batch

@@ -78,7 +78,7 @@ def settle_refusals(
             found="\n    " + summary,
             do=f"mend them, or go on without them with {do}",
         )
-    say(f"left out {len(refusals)} of {kept + len(refusals)} rows (listed in data_manifest.json):\n    {summary}")
+    say(f"left out {len(refusals)} of {kept + len(refusals)} rows:\n    {summary}")
 
 
 def count_reasons(reasons: Iterable[str]) -> list[tuple[str, int]]:

@@ -88,13 +88,22 @@ def test_generation_stops_at_a_stop_token_and_leaves_it_out():
 def test_a_prompt_that_does_not_fit_is_refused_and_not_cut():
     model = tiny_model("llama")
     long = np.full(30, 9, np.int32)
-    results = sampler(model, max_context=40).generate([PROMPTS[0], long, PROMPTS[2][:0]], max_new_tokens=11)
+    results = sampler(model, max_context=30).generate([PROMPTS[0], long, PROMPTS[2][:0]], max_new_tokens=11)
     assert results[0].refused is None
     assert len(results[0].ids) == 11
-    assert results[1].refused == "prompt of 30 tokens + 11 new exceeds the context of 40"
+    assert results[1].refused == "prompt of 30 tokens leaves no room in the context of 30"
     assert results[1].ids == ()
     assert results[2].refused == "empty prompt"
-    assert sampler(model, max_context=41).generate([long], max_new_tokens=11)[0].refused is None
+
+
+def test_an_answer_ends_where_the_context_does():
+    model = tiny_model("llama")
+    long = np.full(30, 9, np.int32)
+    free = sampler(model, stop_ids=[]).generate([long, PROMPTS[0]], max_new_tokens=11)
+    results = sampler(model, stop_ids=[], max_context=34).generate([long, PROMPTS[0]], max_new_tokens=11)
+    assert results[0].ids == free[0].ids[:4]  # 34 - 30
+    assert not results[0].finished
+    assert results[1].ids == free[1].ids
 
 
 def test_the_folders_sampling_settings_do_not_leak_in(recwarn, caplog, monkeypatch):
