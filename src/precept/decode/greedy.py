@@ -17,9 +17,9 @@ class GreedySampler:
     """Takes the likeliest token at each step, with a KV cache, in batches of prompts of similar length.
 
     ``stop_ids`` end a generation and are left out of it. A prompt that leaves no room in ``max_context`` (None:
-    no limit) is refused, never cut; a long one is answered as far as the context goes. A batch holds one prompt, or at most
-    ``max_batch_tokens`` tokens, padding and new ones included. Nothing of the folder's generation config is
-    used, so its temperature, penalties or beams cannot change a score.
+    no limit) is refused, never cut; a long one is answered as far as the context goes. A batch holds one prompt,
+    or at most ``max_batch_tokens`` tokens, padding and new ones included. Nothing of the folder's generation
+    config is used, so its temperature, penalties or beams cannot change a score.
     """
 
     def __init__(
