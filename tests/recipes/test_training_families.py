@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.command_line import Ended, precept
+from tests.command_line import Ended, precept, write_rows
 from tests.tiny import BOS, CHATML, EOS, PAD, tiny_model_folder, tiny_tokenizer
 from torch import Tensor
 
@@ -212,3 +212,16 @@ def test_a_tokenizer_without_a_template_is_refused_with_the_names(tmp_path: Path
     assert "alpaca, chatml, dolly, flan, plain, vicuna" in ended.err
     ended = precept(*command, "chat_template=chatml")
     assert ended.code == 2 and "<|im_start|>, <|im_end|>" in ended.err and "add_tokens=true" in ended.err
+
+
+def test_plain_text_needs_no_template_and_saves_none(tmp_path: Path) -> None:
+    base = tiny_model_folder(tmp_path / "base", "llama")
+    assert not (base / "chat_template.jinja").exists()
+    write_rows(tmp_path / "texts.jsonl", [{"text": f"the ferry of pier {n} leaves at noon"} for n in range(12)])
+    done = precept(
+        *("train", "sft", "-m", str(base), "-d", str(tmp_path / "texts.jsonl"), "-o", str(tmp_path / "out")),
+        *("max_steps=4", "batch_size=4", "learning_rate=1e-2", "--json"),
+    )
+    assert done.code == 0, done.err
+    assert done.json["loss_last"] < done.json["loss_first"]
+    assert not (tmp_path / "out" / "chat_template.jinja").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,10 @@ CPU_TOKENS, GPU_TOKENS = 2048, 8192
 
 @dataclass(frozen=True)
 class RenderedData:
-    """Token sequences of both parts, and the renderer that made them."""
+    """Token sequences of both parts, the renderer that made them, and the template to save (None: there is none)."""
 
     renderer: Renderer
+    chat_template: str | None
     tokenizer: Any
     new_tokens: tuple[str, ...]
     train: Rendered
@@ -63,6 +64,9 @@ def render_data(raw: RawData, folder: ModelFolder, settings: RunSettings, *, dat
     if new_tokens:
         say(f"added tokens: {', '.join(new_tokens)}")
         tokenizer.add_tokens(list(new_tokens), special_tokens=True)
+    without = not tokenizer.chat_template and settings.render.chat_template is None and not _speaks(raw)
+    if without:  # plain text passes no template: any one serves, and none is saved
+        settings = replace(settings, render=settings.render.model_copy(update={"chat_template": "plain"}))
     renderer = make_renderer(tokenizer, folder.config, settings, date=date, max_length=max_length)
     train = renderer.render(raw.train)
     held_out = renderer.render(raw.held_out) if raw.held_out else None
@@ -73,7 +77,13 @@ def render_data(raw: RawData, folder: ModelFolder, settings: RunSettings, *, dat
     settle_refusals(refusals, kept=kept, bad_rows=settings.data.bad_rows)
     if not train.sequences:
         settle_refusals([*train.refusals, *train.dropped], kept=0, bad_rows="error")
-    return RenderedData(renderer, tokenizer, tuple(new_tokens), train, held_out, max_length)
+    template = None if without else renderer.chat_template
+    return RenderedData(renderer, template, tokenizer, tuple(new_tokens), train, held_out, max_length)
+
+
+def _speaks(raw: RawData) -> bool:
+    """Whether any row is a conversation; plain text and token ids need no chat template."""
+    return any(isinstance(row, Conversation) for row in (*raw.train, *raw.held_out))
 
 
 def make_renderer(

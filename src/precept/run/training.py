@@ -127,7 +127,7 @@ class Run:
             self.out.folder,
             save_dtype=self.settings.model.save_dtype,
             stop_ids=self.data.train.stop_ids,
-            chat_template=self.data.renderer.chat_template,
+            chat_template=self.data.chat_template,
             tokenizer=self.data.tokenizer,
         )
         eval_loss = None
