@@ -58,8 +58,7 @@ def train(
         return result
     with open_output(output, manifest, fresh=fresh, allow_changed=allow_changed) as out:
         manifest["template_date"] = _template_date(settings, out).isoformat()
-        with _stop_on_signal() as stop:
-            return _train(out, manifest, checked, raw, settings, stop=stop, began=began)
+        return _train(out, manifest, checked, raw, settings, began=began)
 
 
 def _train(
@@ -69,7 +68,6 @@ def _train(
     raw: RawData,
     settings: RunSettings,
     *,
-    stop: list[bool],
     began: float,
 ) -> dict[str, Any]:
     """Render, load, fit, save: torch is imported from here on."""
@@ -80,8 +78,11 @@ def _train(
     loaded, chosen = load_for_training(folder, data, settings)
     out.claim(manifest)
     _compare_machine(out)
-    run = Run(out, raw, data, loaded, chosen, settings, method=manifest["method"], stop_requested=lambda: bool(stop))
-    counters = run.fit()
+    with _stop_on_signal() as stop:
+        run = Run(
+            out, raw, data, loaded, chosen, settings, method=manifest["method"], stop_requested=lambda: bool(stop)
+        )
+        counters = run.fit()
     result = run.save(counters, seconds=time.perf_counter() - began)
     out.complete(result)
     run.clean()
