@@ -202,6 +202,23 @@ def merge(
     run(adapter, output=output, fresh=fresh, as_json=as_json)
 
 
+@app.command("report")
+def report(
+    run: Annotated[Path, typer.Argument(help="The output folder of train, run or eval.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; by default report.html in the folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The page of a run, one HTML file: curves, tokens, scores, items before and after, data, settings, machine."""
+    from precept.run.console import print_json
+    from precept.run.report import report as write
+    from precept.run.summary import print_report
+
+    result = write(run, output=output)
+    print_json(result) if as_json else print_report(result)
+
+
 def main() -> None:
     """Run the command line; every failure ends in a few lines and an exit code of 1 or 2."""
     debug = "--debug" in sys.argv

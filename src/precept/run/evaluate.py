@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import orjson
+
 from precept.errors import InputError
 from precept.evaluate import (
     Item,
@@ -22,12 +24,14 @@ from precept.evaluate import (
 )
 from precept.models.folder import check_model_folder, resolve_model
 from precept.run.console import progress_line, say
+from precept.run.output import write_atomic
 from precept.run.rows import read_rows
 
 if TYPE_CHECKING:
     from precept.run.opened import OpenedModel
 
 TASK_ENDINGS = {".yaml", ".yml"}
+RESULT = "result.json"
 
 
 def run_eval(
@@ -41,7 +45,10 @@ def run_eval(
     max_new_tokens: int | None,
     bad_rows: Literal["error", "drop"],
 ) -> dict[str, Any]:
-    """Answer every item of every task; returns the JSON document of ``precept eval``. Items go to ``output``."""
+    """Answer every item of every task; returns the JSON document of ``precept eval``.
+
+    Items go to ``output`` task by task; the document, as ``result.json``, when all are done.
+    """
     for name in (model, against):
         if name is not None:
             check_model_folder(resolve_model(name))
@@ -53,20 +60,30 @@ def run_eval(
 
     ours = open_model(model, chat_template=chat_template)
     label = Path(model).name or "model"
+    (output / RESULT).unlink(missing_ok=True)
     results = _answer(ours, loaded_tasks, output, label=label)
+    kept = {"items": str(output), "item_files": [_item_file(label, task) for task, _ in loaded_tasks]}
     if against is None:
-        return {"model": model, **summarize(results), "items": str(output)}
+        return _keep({"model": model, **summarize(results), **kept}, output)
     template = ours.renderer.chat_template
     del ours  # two models need not fit into memory together
     theirs = open_model(against, chat_template=chat_template, fallback_template=template)
     other_label = Path(against).name or "model"
-    others = _answer(theirs, loaded_tasks, output, label=other_label if other_label != label else f"{label}.against")
-    return {
-        "model": model,
-        **summarize(results, against=others),
-        "against": {"model": against, **summarize(others)},
-        "items": str(output),
-    }
+    other_label = other_label if other_label != label else f"{label}.against"
+    others = _answer(theirs, loaded_tasks, output, label=other_label)
+    other_files = [_item_file(other_label, task) for task, _ in loaded_tasks]
+    other = {"model": against, **summarize(others), "item_files": other_files}
+    return _keep({"model": model, **summarize(results, against=others), "against": other, **kept}, output)
+
+
+def _item_file(label: str, task: Task) -> str:
+    return f"{label}.{task.name}.items.jsonl"
+
+
+def _keep(document: dict[str, Any], output: Path) -> dict[str, Any]:
+    """Store the document beside its items."""
+    write_atomic(output / RESULT, orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    return document
 
 
 def _load(
@@ -125,7 +142,7 @@ def _answer(
                 choose=make_chooser(model) if task.kind == "choice" else None,
                 progress=progress,
             )
-        path = output / f"{label}.{task.name}.items.jsonl"
+        path = output / _item_file(label, task)
         write_items(answers, path)
         refused = sum(answer.refused is not None for answer in answers)
         too_long = f", {refused} longer than the context, scored wrong" if refused else ""

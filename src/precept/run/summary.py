@@ -45,6 +45,13 @@ def print_recipe(result: dict[str, Any]) -> None:
         STDOUT.print(f"{step['name']}: {step['state']} -> {step['output']}", markup=False)
 
 
+def print_report(result: dict[str, Any]) -> None:
+    """Where the page is, and what it lacks."""
+    for name in result["missing"]:
+        STDOUT.print(f"not there: {name}", markup=False)
+    STDOUT.print(f"the page: {result['report']}", markup=False)
+
+
 def _cells(score: dict[str, Any]) -> tuple[str, str, str]:
     return (
         f"{100 * score['value']:.1f}",

@@ -1,0 +1,46 @@
+"""Tables and lists that the sections of a page are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import TypeAlias
+
+from precept.evaluate.markup import Markup, element
+
+Facts: TypeAlias = tuple[tuple[str, str], ...]
+NONE: frozenset[int] = frozenset()
+
+
+def plain_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Set[int] = NONE, code: Set[int] = NONE
+) -> Markup:
+    """A table of text; columns in ``numbers`` are set right, those in ``code`` as code. A column that is empty in
+    every row is left out."""
+    shown = [i for i in range(len(columns)) if any(row[i] for row in rows)]
+    style = {i: {"class_": "number"} if i in numbers else {} for i in shown}
+    head = element("tr", *(element("th", columns[i], scope="col", **style[i]) for i in shown))
+    body = [
+        element("tr", *(element("td", element("code", row[i]) if i in code else row[i], **style[i]) for i in shown))
+        for row in rows
+    ]
+    return scrolled(element("table", element("thead", head), element("tbody", *body)))
+
+
+def scrolled(table: Markup) -> Markup:
+    """A table that scrolls by itself where the screen is narrower."""
+    return element("div", table, class_="scroll")
+
+
+def facts_list(facts: Facts) -> Markup:
+    """Names with their values."""
+    pairs = [element("div", element("dt", name), element("dd", value)) for name, value in facts]
+    return element("dl", *pairs)
+
+
+def card_list(card: Sequence[tuple[str, Sequence[str]]]) -> Markup:
+    """The lists of a model card under their headings."""
+    parts = [
+        element("div", element("h3", heading), element("ul", *(element("li", line) for line in lines)))
+        for heading, lines in card
+    ]
+    return element("div", *parts, class_="card")
