@@ -41,7 +41,9 @@ def root(
 
 @data_app.command("show")
 def data_show(
-    file: Annotated[list[str], typer.Argument(help="Files, folders, or path#500 for the first rows.")],
+    file: Annotated[
+        list[str], typer.Argument(help="Files, folders, path#500 for the first rows; settings as key=value.")
+    ],
     model: Model,
     chat_template: Template = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 5,
@@ -55,7 +57,9 @@ def data_show(
 
 @data_app.command("stats")
 def data_stats(
-    file: Annotated[list[str], typer.Argument(help="Files, folders, or path#500 for the first rows.")],
+    file: Annotated[
+        list[str], typer.Argument(help="Files, folders, path#500 for the first rows; settings as key=value.")
+    ],
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Count tokens with this model's tokenizer.")
     ] = None,
@@ -236,8 +240,15 @@ def main() -> None:
         typer.echo("stopped", err=True)
         sys.exit(1)
     except Exception as error:
+        from precept.run.console import print_error
+        from precept.run.failures import explain_failure
+
+        told = explain_failure(error)
         if debug:
-            raise
+            traceback.print_exc()
+        if told is not None:
+            print_error(told)
+            sys.exit(told.exit_code)
         typer.echo(f"error: {type(error).__name__}: {error}\n  do: run again with --debug to see where", err=True)
         sys.exit(1)
 

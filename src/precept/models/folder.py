@@ -88,10 +88,13 @@ def portable_name(path: Path) -> str:
     return str(path.resolve())
 
 
-def check_model_folder(path: Path, *, trust_remote_code: bool = False, tokenizer: bool = True) -> ModelFolder:
+def check_model_folder(
+    path: Path, *, trust_remote_code: bool = False, tokenizer: bool = True, weights: bool = True
+) -> ModelFolder:
     """Judge a folder by its files. InputError names the first thing that would keep it from loading exactly.
 
-    Of an adapter folder the base is found and checked too; its tokenizer may lie in either of the two.
+    ``weights`` False is for those who want its tokenizer and configuration alone. Of an adapter folder the base is
+    found and checked too; its tokenizer may lie in either of the two.
     """
     if (path / ADAPTER_CONFIG).is_file():
         return _check_adapter_folder(path, trust_remote_code=trust_remote_code)
@@ -109,7 +112,8 @@ def check_model_folder(path: Path, *, trust_remote_code: bool = False, tokenizer
         raise InputError("config.json names no model_type", code="no-model-type", where=str(path / "config.json"))
     _check_code(path, config, trust_remote_code)
     _refuse_quantized(path, config)
-    _check_weights(path)
+    if weights:
+        _check_weights(path)
     if tokenizer:
         _check_tokenizer(path)
     return ModelFolder(path=path, base=path, config=config, adapter_config=None)

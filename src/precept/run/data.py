@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +14,17 @@ from precept.records import FORMATS, describe, load, write
 from precept.render import Explained
 from precept.run.console import STDOUT, print_json, say
 from precept.run.rows import read_rows, say_mappings
-from precept.run.settings import parse_settings, unknown_key
+from precept.run.settings import RunSettings, parse_settings, parse_words, unknown_key
+
+SETTING = re.compile(r"[a-z_]+=")
 
 
 def show(paths: Sequence[str], *, model: str, chat_template: str | None, limit: int, as_json: bool) -> None:
     """Print the first rows with their trained tokens marked."""
     from precept.render import show as show_row
 
-    renderer = _renderer(model, chat_template)
+    paths, settings = split_words(paths, chat_template)
+    renderer = _renderer(model, settings)
     rows = read_rows(paths, bad_rows="drop").rows[:limit]
     shown = []
     for row in rows:
@@ -35,10 +39,11 @@ def show(paths: Sequence[str], *, model: str, chat_template: str | None, limit: 
 
 def stats(paths: Sequence[str], *, model: str | None, chat_template: str | None, as_json: bool) -> None:
     """Count rows by kind and refusals by reason; with a model also lengths and trained tokens."""
+    paths, settings = split_words(paths, chat_template)
     loaded = load(paths)
     document: dict[str, Any] = describe(loaded)
     if model is not None and loaded.rows:
-        rendered = _renderer(model, chat_template).render(loaded.rows)
+        rendered = _renderer(model, settings).render(loaded.rows)
         for notice in rendered.notices:
             say(notice)
         lengths = sorted(len(sequence.ids) for sequence in rendered.sequences)
@@ -80,16 +85,22 @@ def parse_bad_rows(value: str) -> Literal["error", "drop"]:
     return parse_settings({"bad_rows": value}).data.bad_rows
 
 
-def _renderer(model: str, chat_template: str | None) -> Any:
+def split_words(words: Sequence[str], chat_template: str | None) -> tuple[list[str], RunSettings]:
+    """Paths, and the settings among them: ``key=value`` that is no file."""
+    settings = [word for word in words if SETTING.match(word) and not Path(word).exists()]
+    pairs = parse_words([*settings, *([f"chat_template={chat_template}"] if chat_template else [])])
+    return [word for word in words if word not in settings], parse_settings(pairs)
+
+
+def _renderer(model: str, settings: RunSettings) -> Any:
     from precept.models.folder import check_model_folder, resolve_model
 
     folder = resolve_model(model)
-    checked = check_model_folder(folder)
+    checked = check_model_folder(folder, trust_remote_code=settings.model.trust_remote_code, weights=False)
 
     from precept.models.load import load_tokenizer
     from precept.run.prepare import longest_allowed, make_renderer
 
-    settings = parse_settings({} if chat_template is None else {"chat_template": chat_template})
     return make_renderer(
         load_tokenizer(folder),
         checked.config,
