@@ -239,7 +239,7 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last place where a failure can be told
         from precept.run.console import print_error
         from precept.run.failures import explain_failure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from precept.errors import InputError, MissingExtra
+from precept.errors import InputError, MissingExtra, PreceptError, WorkError
 from precept.types import Answer, Comparison, Conversation, Message, Row, Text, TokenSequence, ToolCall
 
 IGNORED = -100
@@ -306,5 +307,12 @@ def _replace(path: Path, data: bytes) -> None:
         raise _unwritable(path, error) from None
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
+def _unwritable(path: Path, error: OSError) -> PreceptError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return WorkError(
+            f"the disk is full: {error.strerror}",
+            code="disk-full",
+            where=str(path),
+            do="free disk space; an older file of this name is as it was",
+        )
     return InputError(f"cannot be written: {error.strerror}", code="unwritable-path", where=str(path))
