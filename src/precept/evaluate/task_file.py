@@ -35,7 +35,7 @@ class TaskFile:
         try:
             text = path.read_text(encoding="utf-8")
             root, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise InputError("not a YAML file", code="task-not-yaml", where=str(path), found=str(error)) from None
         if not isinstance(root, yaml.MappingNode):
             raise InputError("a task file is a YAML mapping", code="task-not-yaml", where=str(path))

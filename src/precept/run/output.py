@@ -62,7 +62,17 @@ def stored_result(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any] |
     """The result of a completed run of exactly this manifest, else None. Writes nothing."""
     if not (folder / COMPLETED).is_file() or differing(read_manifest(folder) or {}, manifest):
         return None
-    result: dict[str, Any] = orjson.loads((folder / COMPLETED).read_bytes())
+    try:
+        result = orjson.loads((folder / COMPLETED).read_bytes())
+    except orjson.JSONDecodeError:
+        result = None
+    if not isinstance(result, dict):
+        raise InputError(
+            "the run's stored result is damaged",
+            code="result-damaged",
+            where=str(folder / COMPLETED),
+            do="the model beside it may be sound; use --fresh to run anew, or another output folder",
+        )
     return result
 
 
@@ -73,7 +83,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         manifest = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         manifest = error
     if not isinstance(manifest, dict):
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ class MetricsFile:
     def __init__(self, path: Path, *, keep_until: int | None) -> None:
         kept = b""
         if keep_until is not None and path.is_file():
-            kept = b"".join(line + b"\n" for line in _complete_lines(path) if orjson.loads(line)["step"] <= keep_until)
+            kept = b"".join(line + b"\n" for line in _complete_lines(path) if _step_of(line) <= keep_until)
         write_atomic(path, kept)
         self._file = path.open("ab", buffering=0)
 
@@ -40,6 +41,14 @@ class MetricsFile:
 def _complete_lines(path: Path) -> list[bytes]:
     """Lines that end in a line feed; a killed process may leave a torn last one."""
     return [line for line in path.read_bytes().split(b"\n")[:-1] if line]
+
+
+def _step_of(line: bytes) -> float:
+    """The step of a record; infinite for a damaged line, which no resumed run keeps."""
+    try:
+        return float(orjson.loads(line)["step"])
+    except (ValueError, TypeError, KeyError):
+        return math.inf
 
 
 class Bar:

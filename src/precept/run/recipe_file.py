@@ -15,6 +15,8 @@ from precept.run.settings import LISTS, read_scalar, unknown_key
 SHIPPED = Path(__file__).parents[1] / "recipes"
 RECIPE_KEYS = {"name", "about", "paper", "steps"}
 STEP_KEYS = {"name", "uses", "with"}
+# 2026-13-45 looks like a date and is none: a ValueError, as is text that is not UTF-8.
+NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,8 @@ def read_recipe(path: Path) -> Recipe:
     """Parse and check a recipe's shape. Raises InputError with file and line."""
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        detail = " ".join(str(error).split())
-        raise InputError("the recipe is not valid YAML", code="recipe-yaml", where=str(path), found=detail) from error
+    except (*NOT_YAML, OSError) as error:
+        raise _not_yaml(str(path), error) from error
     top = _mapping(root, path, "the recipe")
     _known(top, RECIPE_KEYS, path)
     if not isinstance(steps := top.get("steps", (None, None))[1], yaml.SequenceNode) or not steps.value:
@@ -107,8 +108,11 @@ def _step(node: yaml.Node, path: Path) -> Step:
     settings, lines = {}, {"name": _at(path, node)}
     if "with" in entries:
         for key, (key_node, value) in _mapping(entries["with"][1], path, "'with'").items():
-            settings[key] = yaml.safe_load(yaml.serialize(value))
             lines[key] = _at(path, key_node)
+            try:
+                settings[key] = yaml.safe_load(yaml.serialize(value))
+            except NOT_YAML as error:
+                raise _not_yaml(lines[key], error) from error
     return Step(str(entries["name"][1].value), str(entries["uses"][1].value), settings, lines)
 
 
@@ -118,10 +122,19 @@ def _mapping(node: yaml.Node | None, path: Path, what: str) -> dict[str, tuple[y
         raise InputError(f"{what} is not a mapping of keys to values", code="recipe-shape", where=where)
     entries: dict[str, tuple[yaml.Node, yaml.Node]] = {}
     for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise InputError("a key is no word", code="recipe-shape", where=_at(path, key), do="write key: value")
         if key.value in entries:
             raise InputError(f"'{key.value}' is set twice", code="key-twice", where=_at(path, key))
         entries[str(key.value)] = (key, value)
     return entries
+
+
+def _not_yaml(where: str, error: BaseException) -> InputError:
+    detail = " ".join(str(error).split())
+    return InputError(
+        "the recipe is not valid YAML", code="recipe-yaml", where=where, found=detail, do="mend it, or quote the value"
+    )
 
 
 def _known(entries: dict[str, tuple[yaml.Node, yaml.Node]], valid: set[str], path: Path) -> None:

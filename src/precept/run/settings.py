@@ -86,7 +86,7 @@ def read_scalar(text: str) -> Any:
     for text, becomes a number where the setting is one: pydantic reads it.)"""
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # 2026-13-45 looks like a date and is none
         return text
 
 

@@ -103,7 +103,10 @@ def _compare_machine(out: Output) -> None:
     path = out.folder / "environment.json"
     now = describe_machine()
     if out.stored is not None and path.is_file():
-        before = orjson.loads(path.read_bytes())
+        try:
+            before = dict(orjson.loads(path.read_bytes()))
+        except (ValueError, TypeError):
+            before = {}
         pairs = {k: (before.get(k), now[k]) for k in ("processor", "threads", "device")}
         pairs["torch"] = before.get("versions", {}).get("torch"), now["versions"]["torch"]
         odd = [f"{name} {then}, now {here}" for name, (then, here) in pairs.items() if then != here]
