@@ -1,0 +1,99 @@
+"""Plain running text about the world, for pretraining: statements, lists read out and changed, sums, small stories.
+
+A document is a chain of short passages, about 128 tokens long. No text gives an instruction or puts a question.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from precept.bundled.passages import Passages
+from precept.bundled.world import Fact, World
+
+CHARACTERS = 520
+"""A document ends after the passage that reaches this length: about 128 tokens of 4.2 characters."""
+
+MIX: Mapping[str, int] = {
+    "facts": 18,
+    "portraits": 16,
+    "echoes": 17,
+    "lists": 17,
+    "words": 8,
+    "groups": 6,
+    "comparisons": 5,
+    "sums": 4,
+    "stories": 6,
+    "changes": 3,
+}
+"""Kind of document -> parts in a hundred."""
+
+Item = TypeVar("Item")
+
+
+def documents(world: World, *, seed: int, count: int) -> Iterator[str]:
+    """``count`` documents, the same for the same world, seed and count.
+
+    Kinds come in the exact shares of ``MIX``, and facts from shuffled decks, so that each is said about equally often.
+    """
+    rng = random.Random(f"corpus {seed}")
+    passages = Passages(world, rng)
+    makers = _makers(world, passages, rng)
+    order = [kind for kind, parts in MIX.items() for _ in range(parts)]
+    for number in range(count):
+        if number % len(order) == 0:
+            rng.shuffle(order)
+        yield _document(makers[order[number % len(order)]])
+
+
+def corpus_hash(texts: Iterable[str]) -> str:
+    """SHA-256 over the documents, each followed by a zero byte."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def _document(make: Callable[[], str]) -> str:
+    parts = []
+    length = 0
+    while length < CHARACTERS:
+        part = make()
+        parts.append(part)
+        length += len(part) + 1
+    return " ".join(parts)
+
+
+def _makers(world: World, passages: Passages, rng: random.Random) -> dict[str, Callable[[], str]]:
+    facts = _deck(world.facts, rng)
+    portraits = _deck(_by_thing(world.facts), rng)
+    return {
+        "facts": lambda: passages.choose(next(facts).sentences),
+        "portraits": lambda: passages.portrait(next(portraits)),
+        "echoes": passages.echo,
+        "lists": passages.list_passage,
+        "words": passages.word_forms,
+        "groups": passages.group,
+        "comparisons": passages.comparison,
+        "sums": passages.total,
+        "stories": passages.story,
+        "changes": passages.change,
+    }
+
+
+def _by_thing(facts: Sequence[Fact]) -> list[tuple[Fact, ...]]:
+    things: dict[tuple[str, str], list[Fact]] = {}
+    for fact in facts:
+        things.setdefault((fact.thing.kind, fact.thing.name), []).append(fact)
+    return [tuple(own) for own in things.values()]
+
+
+def _deck(items: Sequence[Item], rng: random.Random) -> Iterator[Item]:
+    """The items in random order, for ever; each comes once before any comes again."""
+    order = list(items)
+    while True:
+        rng.shuffle(order)
+        yield from order
