@@ -107,6 +107,18 @@ def test_every_item_is_on_disk_and_the_scores_are_their_means(tuned: Tuned) -> N
     assert tuned.ended.json["overall"]["exact_match"]["value"] == pytest.approx(sum(values) / len(values))
 
 
+def test_the_document_is_kept_beside_its_items(tuned: Tuned) -> None:
+    assert json.loads((tuned.items / "result.json").read_text()) == tuned.ended.json
+    assert all((tuned.items / name).is_file() for name in tuned.ended.json["item_files"])
+
+
+def test_a_real_training_step_and_its_evaluation_make_whole_pages(tuned: Tuned, tmp_path: Path) -> None:
+    for folder, shows in ((tuned.folder, "Tokens over the run"), (tuned.items, "Items before and after")):
+        ended = precept("report", folder, "-o", tmp_path / "page.html", "--json")
+        assert ended.code == 0 and ended.json["missing"] == [], ended.err
+        assert shows in (tmp_path / "page.html").read_text()
+
+
 def test_a_prompt_longer_than_the_context_is_counted_and_scored_wrong(tuned: Tuned) -> None:
     assert tuned.ended.json["counts"]["too_long"] == 1
     assert f"{COLOUR}: 21 items, 1 longer than the context, scored wrong" in tuned.ended.err

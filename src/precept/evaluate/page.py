@@ -150,7 +150,7 @@ def _tokens(tokens: Mapping[str, int]) -> list[Markup]:
 def _samples(training: Training) -> list[Markup]:
     if not training.samples:
         return []
-    table = plain_table(("end of the prompt", "before training", "last answer"), training.samples)
+    table = plain_table(("end of the prompt", "before training", "last answer"), training.samples, stacked=True)
     return [element("h3", "Held-out prompts answered on the way"), table]
 
 
@@ -170,7 +170,7 @@ def _data(training: Training) -> list[Markup]:
             for f in training.files
         ]
         columns = ("file", "format", "rows", "kept", "licence", "sha256", "notes")
-        parts.append(plain_table(columns, rows, numbers={2, 3}, code={0, 5}))
+        parts.append(plain_table(columns, rows, numbers={2, 3}, code={0, 5}, stacked=True))
     if training.rows:
         parts.append(facts_list(training.rows))
     if training.left_out:

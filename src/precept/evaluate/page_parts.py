@@ -12,18 +12,30 @@ NONE: frozenset[int] = frozenset()
 
 
 def plain_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Set[int] = NONE, code: Set[int] = NONE
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: Set[int] = NONE,
+    code: Set[int] = NONE,
+    stacked: bool = False,
 ) -> Markup:
     """A table of text; columns in ``numbers`` are set right, those in ``code`` as code. A column that is empty in
-    every row is left out."""
+    every row is left out. On a phone a ``stacked`` table shows the cells of a row below one another."""
     shown = [i for i in range(len(columns)) if any(row[i] for row in rows)]
     style = {i: {"class_": "number"} if i in numbers else {} for i in shown}
     head = element("tr", *(element("th", columns[i], scope="col", **style[i]) for i in shown))
     body = [
-        element("tr", *(element("td", element("code", row[i]) if i in code else row[i], **style[i]) for i in shown))
+        element(
+            "tr",
+            *(
+                element("td", element("code", row[i]) if i in code else row[i], data_label=columns[i], **style[i])
+                for i in shown
+            ),
+        )
         for row in rows
     ]
-    return scrolled(element("table", element("thead", head), element("tbody", *body)))
+    kind = {"class_": "stacked"} if stacked else {}
+    return scrolled(element("table", element("thead", head), element("tbody", *body), **kind))
 
 
 def scrolled(table: Markup) -> Markup:
@@ -34,7 +46,7 @@ def scrolled(table: Markup) -> Markup:
 def facts_list(facts: Facts) -> Markup:
     """Names with their values."""
     pairs = [element("div", element("dt", name), element("dd", value)) for name, value in facts]
-    return element("dl", *pairs)
+    return element("dl", *pairs, class_="facts")
 
 
 def card_list(card: Sequence[tuple[str, Sequence[str]]]) -> Markup:

@@ -22,13 +22,14 @@ overflow-wrap:anywhere}
 .missing ul{margin:.25rem 0 0;padding-left:1.25rem;overflow-wrap:anywhere}
 .scroll{overflow-x:auto;margin:.75rem 0}
 table{border-collapse:collapse;width:100%;font-size:.93rem}
-th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--rule)}
+th,td{text-align:left;vertical-align:top;padding:.35rem .9rem .35rem 0;border-bottom:1px solid var(--rule)}
 thead th{color:var(--quiet);font-weight:500;white-space:nowrap}
 td{overflow-wrap:anywhere;min-width:4rem}
 .number{min-width:0;text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .scores td,.scores th{vertical-align:middle;border-bottom:0;padding-top:.15rem;padding-bottom:.15rem}
 .scores tbody{border-bottom:1px solid var(--rule)}
 .scores tbody th{font-weight:400;overflow-wrap:break-word}
+.scores th .quiet{white-space:nowrap}
 .scores .level th{font-weight:600;padding-top:.6rem}
 .scores tbody tr:last-child>*{padding-bottom:.6rem}
 .scores thead th:nth-child(n+3){text-align:right}
@@ -77,8 +78,13 @@ summary{cursor:pointer;padding:.35rem 0;overflow-wrap:anywhere}
 .card h3{margin-bottom:.25rem}
 .card ul{margin:0;padding-left:1.25rem;overflow-wrap:anywhere}
 footer{margin-top:3rem;color:var(--quiet);font-size:.87rem}
-@media (max-width:40rem){body{font-size:15px}dl>div{grid-template-columns:1fr}
-thead th,thead th.number{white-space:normal}td:first-child{min-width:7rem}
+@media (max-width:40rem){body{font-size:15px}.item dl>div{grid-template-columns:1fr}
+.facts>div{grid-template-columns:7.5rem 1fr}
+.stacked,.stacked tbody,.stacked tr{display:block}.stacked thead{display:none}
+.stacked tr{border-bottom:1px solid var(--rule);padding:.3rem 0}
+.stacked td{display:grid;grid-template-columns:7.5rem 1fr;border:0;padding:.1rem 0;text-align:left;white-space:normal}
+.stacked td::before{content:attr(data-label);color:var(--quiet)}.stacked td:empty{display:none}
+thead th,thead th.number{white-space:normal}td:first-child{min-width:8.3rem}
 .scores,.scores tbody,.scores tr{display:block}.scores thead{display:none}
 .scores tbody tr:not(.level){display:grid;grid-template-columns:1fr auto auto;gap:0 .75rem;align-items:baseline}
 .scores .level th{display:block}.scores .drawn{grid-row:2;grid-column:1/-1;width:auto}
