@@ -84,7 +84,7 @@ footer{margin-top:3rem;color:var(--quiet);font-size:.87rem}
 .stacked tr{border-bottom:1px solid var(--rule);padding:.3rem 0}
 .stacked td{display:grid;grid-template-columns:7.5rem 1fr;border:0;padding:.1rem 0;text-align:left;white-space:normal}
 .stacked td::before{content:attr(data-label);color:var(--quiet)}.stacked td:empty{display:none}
-thead th,thead th.number{white-space:normal}td:first-child{min-width:8.3rem}
+thead th,thead th.number{white-space:normal}td:first-child{min-width:9.6rem}
 .scores,.scores tbody,.scores tr{display:block}.scores thead{display:none}
 .scores tbody tr:not(.level){display:grid;grid-template-columns:1fr auto auto;gap:0 .75rem;align-items:baseline}
 .scores .level th{display:block}.scores .drawn{grid-row:2;grid-column:1/-1;width:auto}

@@ -81,7 +81,10 @@ def scores_section(evaluation: Evaluation) -> Markup | None:
         element("details", element("summary", f"The same by {metric}"), table)
         for metric, table in zip(metrics[1:], tables[1:], strict=True)
     ]
-    told = "Scores in per cent, differences in points; the line over a bar is the 95 % interval over items."
+    told = (
+        "Bars of scores run from 0 to 100 %, those of differences from the middle to either side; the line over a bar"
+        " is the 95 % interval over items."
+    )
     return element(
         "section",
         element("h2", f"Evaluation: {evaluation.name}"),

@@ -11,7 +11,7 @@ from precept.evaluate.markup import Markup, element
 Points = tuple[tuple[float, float], ...]
 
 WIDTH, HEIGHT = 440.0, 260.0  # small enough that text stays legible where a phone scales it down
-LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 44.0
+LEFT, RIGHT, TOP, BOTTOM = 58.0, 24.0, 14.0, 44.0
 MOST_POINTS = 400
 BAR_WIDTH, BAR_HEIGHT = 100.0, 12.0
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 NAMED = ("*.safetensors", "*.json", "*.jinja")
-OURS = {"COMPLETED", "data_manifest.json", "environment.json"}
+OURS = {"COMPLETED", "data_manifest.json", "environment.json", "result.json"}
 SAMPLE = 1 << 20
 
 

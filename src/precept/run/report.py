@@ -23,8 +23,12 @@ KINDS = ("train", "merge", "eval")
 def report(run: Path, *, output: Path | None) -> dict[str, Any]:
     """Write the page of a run; returns ``{report, missing}``. Raises InputError for a folder that holds no run."""
     path = output or run / PAGE
-    page = read_run(run)
-    _write(path, make_page(page))
+    try:
+        page = read_run(run)
+        text = make_page(page)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise _damaged(run, error) from error
+    _write(path, text)
     return {"report": str(path), "missing": list(page.missing)}
 
 
@@ -34,20 +38,17 @@ def read_run(run: Path) -> Page:
     talk_to = None
     for kind, folder in find_steps(run):
         files = RunFiles(folder)
-        try:
-            if kind == "train":
-                training, document = read_training(files)
-                trainings.append(training)
-                said.append(_say_training(training, document))
-            elif kind == "eval":
-                evaluation, document = read_evaluation(files)
-                evaluations.append(evaluation)
-                said.append(_say_evaluation(evaluation))
-            else:
-                result = files.document(COMPLETED, holds="written last: this step is not done")
-                others.append((f"{kind.capitalize()}: {folder.name}", tuple((k, str(v)) for k, v in result.items())))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise _damaged(folder, error) from error
+        if kind == "train":
+            training, document = read_training(files)
+            trainings.append(training)
+            said.append(_say_training(training, document))
+        elif kind == "eval":
+            evaluation = read_evaluation(files)
+            evaluations.append(evaluation)
+            said.append(_say_evaluation(evaluation))
+        else:
+            result = files.document(COMPLETED, holds="written last: this step is not done")
+            others.append((f"{kind.capitalize()}: {folder.name}", tuple((k, str(v)) for k, v in result.items())))
         missing += files.missing
         if kind != "eval" and (folder / COMPLETED).is_file():
             talk_to = f"precept chat {shlex.quote(str(folder))}"
@@ -71,8 +72,8 @@ def find_steps(run: Path) -> list[tuple[str, Path]]:
             where=str(run),
             do="name the output folder of 'precept train', 'precept run' or 'precept eval'",
         )
-    folders = [run] if kind_of(run) else sorted(path for path in run.iterdir() if path.is_dir())
-    steps = [(kind, folder) for folder in folders if (kind := kind_of(folder))]
+    folders = [run] if kinds_of(run) else sorted(path for path in run.iterdir() if path.is_dir())
+    steps = [(kind, folder) for folder in folders for kind in kinds_of(folder)]
     if not steps:
         found = ", ".join(sorted(path.name for path in run.iterdir())[:5]) or "an empty folder"
         raise InputError(
@@ -85,14 +86,16 @@ def find_steps(run: Path) -> list[tuple[str, Path]]:
     return sorted(steps, key=lambda step: KINDS.index(step[0]))
 
 
-def kind_of(folder: Path) -> str | None:
-    """``train``, ``merge`` or ``eval``, by what the folder holds; None for a folder that is not ours."""
-    if (folder / RESULT).is_file() or any(folder.glob("*.items.jsonl")):
-        return "eval"
-    if not (folder / MANIFEST).is_file():
-        return None
-    method = RunFiles(folder).document(MANIFEST, holds="").get("method")
-    return str(method) if method in KINDS else "train"
+def kinds_of(folder: Path) -> list[str]:
+    """``train``, ``merge`` or ``eval``, by what the folder holds; an evaluation may lie in a model's folder. Empty
+    for a folder that is not ours."""
+    kinds = []
+    if (folder / MANIFEST).is_file():
+        method = RunFiles(folder).document(MANIFEST, holds="").get("method")
+        kinds.append(str(method) if method in KINDS else "train")
+    if "eval" not in kinds and ((folder / RESULT).is_file() or any(folder.glob("*.items.jsonl"))):
+        kinds.append("eval")
+    return kinds
 
 
 def _say_training(training: Training, document: Mapping[str, Any]) -> str:
@@ -125,11 +128,11 @@ def _say_evaluation(evaluation: Evaluation) -> str:
     return f"{told} (95 % {100 * change.low:+.1f} to {100 * change.high:+.1f}{p})."
 
 
-def _damaged(folder: Path, error: Exception) -> InputError:
+def _damaged(run: Path, error: Exception) -> InputError:
     return InputError(
         "a file of this run does not hold what it should",
         code="run-file-damaged",
-        where=str(folder),
+        where=str(run),
         found=f"{type(error).__name__}: {error}",
         do="run the step again with --fresh",
     )

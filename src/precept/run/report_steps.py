@@ -47,12 +47,12 @@ def read_training(files: RunFiles) -> tuple[Training, dict[str, Any]]:
     return training, {**manifest, COMPLETED: result}
 
 
-def read_evaluation(files: RunFiles) -> tuple[Evaluation, dict[str, Any]]:
-    """A folder of ``precept eval``: scores and items, and its result. Differences by task are computed from the
-    items with the evaluation's own test."""
+def read_evaluation(files: RunFiles) -> Evaluation:
+    """A folder of ``precept eval``: scores and items. Differences by task are computed from the items with the
+    evaluation's own test."""
     result = files.document(RESULT, holds="the scores, written when the evaluation is done")
     if not result:
-        return Evaluation(files.folder.name, "model"), {}
+        return Evaluation(files.folder.name, "model")
     other = result.get("against", {})
     ours, theirs = _items(files, result), _items(files, other)
     paired = len(ours) == len(theirs) and all(a["id"] == b["id"] for a, b in zip(ours, theirs, strict=True))
@@ -61,18 +61,26 @@ def read_evaluation(files: RunFiles) -> tuple[Evaluation, dict[str, Any]]:
     for name, scores in result["tasks"].items():
         differences = _differences([(a, b) for a, b in pairs if b and a["task"] == name], scores)
         levels.append(_level(name, scores, other.get("tasks", {}).get(name, {}), differences))
-    too_long = result["counts"]["too_long"]
-    facts = [("model", result["model"]), *([("compared with", other["model"])] if other else [])]
-    facts += [("longer than the context, scored wrong", f"{too_long} items")] if too_long else []
-    evaluation = Evaluation(
+    return Evaluation(
         files.folder.name,
         _short(result["model"]),
         base=_short(other["model"]) if other else None,
         levels=tuple(levels if len(levels) > 2 else levels[1:]),  # one task is all there is
         examples=tuple(_example(a, b) for a, b in pairs),
-        facts=tuple(facts),
+        facts=_evaluation_facts(files, result),
     )
-    return evaluation, result
+
+
+def _evaluation_facts(files: RunFiles, result: Mapping[str, Any]) -> Facts:
+    """Which models, how many items could not be asked, and what else a recipe's step had set."""
+    facts = {"model": result["model"]}
+    if "against" in result:
+        facts["compared with"] = result["against"]["model"]
+    if too_long := result["counts"]["too_long"]:
+        facts["longer than the context, scored wrong"] = f"{too_long} items"
+    given = files.document(MANIFEST, holds="").get("with", {}) if (files.folder / MANIFEST).is_file() else {}
+    facts |= {key: _shown(value) for key, value in given.items() if key not in ("model", "against")}
+    return tuple(facts.items())
 
 
 def changed_settings(given: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:

@@ -123,7 +123,7 @@ def test_a_file_with_other_contents_is_an_input_error(tmp_path: Path) -> None:
     folder = write_training(tmp_path / "tune")
     (folder / "data_manifest.json").write_text('{"files": [{"path": "a"}]}')
     with pytest.raises(InputError) as caught:
-        read_run(folder)
+        report(folder, output=None)
     assert caught.value.code == "run-file-damaged" and caught.value.where == str(folder)
 
 
@@ -138,6 +138,12 @@ def test_an_evaluation_pairs_its_items_and_computes_differences_by_task(tmp_path
         "tune scores 75.0 % exact_match on 4 items (95 % 25.0 to 100.0),"
         " +50.0 points against base (95 % +0.0 to +100.0, p = 0.5)."
     )
+
+
+def test_an_evaluation_in_the_folder_of_a_model_is_on_its_page(tmp_path: Path) -> None:
+    folder = write_evaluation(write_training(tmp_path / "tune"))
+    page = read_run(folder)
+    assert len(page.trainings) == len(page.evaluations) == 1 and page.summary.startswith("base was tuned")
 
 
 def test_an_evaluation_of_one_model_has_no_base(tmp_path: Path) -> None:
@@ -161,7 +167,7 @@ def test_an_evaluation_without_its_result_shows_no_scores(tmp_path: Path) -> Non
 
 def test_a_recipe_folder_is_told_step_by_step_with_training_first(tmp_path: Path) -> None:
     write_evaluation(tmp_path / "runs" / "eval")
-    (tmp_path / "runs" / "eval" / "run.yaml").write_text("method: eval\n")
+    (tmp_path / "runs" / "eval" / "run.yaml").write_text("method: eval\nwith: {model: runs/tune, limit: 4}\n")
     merged = tmp_path / "runs" / "fold"
     merged.mkdir()
     (merged / "run.yaml").write_text("method: merge\n")
@@ -173,6 +179,7 @@ def test_a_recipe_folder_is_told_step_by_step_with_training_first(tmp_path: Path
     page = read_run(tmp_path / "runs")
     assert page.title == "runs" and page.others == (("Merge: fold", (("max_difference", "0.001"),)),)
     assert page.chat == f"precept chat {merged}" and not page.missing
+    assert page.evaluations[0].facts == (("model", "runs/tune"), ("compared with", "base"), ("limit", "4"))
 
 
 def test_the_page_goes_into_the_folder_or_where_it_is_told_to(tmp_path: Path) -> None:
