@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from precept import __version__
-from precept.errors import PreceptError
+from precept.errors import InputError, PreceptError
 
 EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -223,11 +223,24 @@ def report(
     print_json(result) if as_json else print_report(result)
 
 
+def _refuse_other_encodings(arguments: list[str]) -> None:
+    """The system hands over bytes that are not UTF-8 as halves of characters, which no file of ours can hold."""
+    for word in arguments:
+        if not word.isascii() and any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise InputError(
+                "an argument is not UTF-8",
+                code="argument-encoding",
+                found=ascii(word),
+                do="rename the file, or set a UTF-8 locale (LC_ALL=C.UTF-8)",
+            )
+
+
 def main() -> None:
     """Run the command line; every failure ends in a few lines and an exit code of 1 or 2."""
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:
+        _refuse_other_encodings(arguments)
         app(arguments)  # exits by itself: 0, or 2 for a wrong option
     except PreceptError as error:
         if debug:

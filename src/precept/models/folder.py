@@ -109,7 +109,12 @@ def check_model_folder(
         )
     config = _read_json(path / "config.json")
     if not config.get("model_type"):
-        raise InputError("config.json names no model_type", code="no-model-type", where=str(path / "config.json"))
+        raise InputError(
+            "config.json names no model_type",
+            code="no-model-type",
+            where=str(path / "config.json"),
+            do="give the config.json that the model was published with",
+        )
     _check_code(path, config, trust_remote_code)
     _refuse_quantized(path, config)
     if weights:
@@ -363,7 +368,11 @@ def _read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(
-            "the file is not valid JSON", code="model-file-json", where=str(path), found=str(error)
+            "the file is not valid JSON",
+            code="model-file-json",
+            where=str(path),
+            found=str(error),
+            do="copy or download the file again",
         ) from error
     if not isinstance(value, dict):
         raise InputError(
@@ -371,6 +380,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             code="model-file-json",
             where=str(path),
             found=type(value).__name__,
+            do="copy or download the file again",
         )
     return value
 

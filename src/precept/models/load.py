@@ -51,6 +51,7 @@ def load_tokenizer(path: Path, *, trust_remote_code: bool = False) -> Any:
 
     One without character offsets (a slow one) is refused: what is trained is found by them.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoTokenizer
 
     try:
@@ -58,12 +59,13 @@ def load_tokenizer(path: Path, *, trust_remote_code: bool = False) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(
                 str(tokenizer_folder(path)), trust_remote_code=trust_remote_code, local_files_only=True
             )
-    except (ValueError, OSError, ImportError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OSError, ImportError, LookupError, TypeError, AttributeError, StrictDataclassError) as error:
         raise InputError(
             "the tokenizer cannot be loaded",
             code="tokenizer-unreadable",
             where=str(path),
             found=_first_line(error),
+            do="copy tokenizer.json and tokenizer_config.json of the same model again",
         ) from error
     if not tokenizer.is_fast:
         raise InputError(
@@ -185,6 +187,7 @@ def _load_weights(
             code="model-unreadable",
             where=str(path),
             found=_first_line(error),
+            do="check config.json against the model's own, or copy the folder again",
         ) from error
     _refuse_other_weights(report, path)
     _note_untied_weights(model)

@@ -69,7 +69,7 @@ def find_files(path: str, *, base: Path | None) -> list[DataFile]:
             found=f"looked for {root.absolute()}",
             do="check the path; data sets of the hub are named hf:owner/name",
         )
-    files = [DataFile(str(Path(path) / file.relative_to(root)), file, walked=True) for file in _walk(root)]
+    files = [DataFile(_shown(Path(path) / file.relative_to(root)), file, walked=True) for file in _walk(root)]
     if not files:
         raise InputError("the folder holds no files", code="empty-folder", where=path)
     return files
@@ -110,6 +110,11 @@ def parse_file(file: DataFile, data: bytes, *, limit: int | None = None) -> RawR
 def _resolve(path: str, base: Path | None) -> Path:
     expanded = Path(path).expanduser()
     return expanded if base is None else base / expanded
+
+
+def _shown(path: Path) -> str:
+    """The path as text that any terminal and JSON can hold, also where its name is not UTF-8."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _walk(root: Path) -> Iterator[Path]:

@@ -39,7 +39,11 @@ def read_template(choice: str) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            "the chat template cannot be read", where=choice, found=str(error), code="template-not-readable"
+            "the chat template cannot be read",
+            where=choice,
+            found=str(error),
+            code="template-not-readable",
+            do="give a text file in UTF-8",
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from precept.run.settings import LISTS, read_scalar, unknown_key
 SHIPPED = Path(__file__).parents[1] / "recipes"
 RECIPE_KEYS = {"name", "about", "paper", "steps"}
 STEP_KEYS = {"name", "uses", "with"}
+STEP_NAME = re.compile(r"\w[\w.-]{0,99}")
 # 2026-13-45 looks like a date and is none: a ValueError, as is text that is not UTF-8.
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
@@ -64,11 +66,31 @@ def read_recipe(path: Path) -> Recipe:
     top = _mapping(root, path, "the recipe")
     _known(top, RECIPE_KEYS, path)
     if not isinstance(steps := top.get("steps", (None, None))[1], yaml.SequenceNode) or not steps.value:
-        raise InputError("the recipe has no list of steps", code="recipe-steps", where=str(path))
+        raise InputError(
+            "the recipe has no list of steps",
+            code="recipe-steps",
+            where=str(path),
+            do="write steps: [{name, uses, with}], as the shipped recipes do",
+        )
     parsed = tuple(_step(node, path) for node in steps.value)
     names = [step.name for step in parsed]
+    odd = next((step for step in parsed if not STEP_NAME.fullmatch(step.name)), None)
+    if odd is not None:
+        raise InputError(
+            "a step's name is the name of its folder",
+            code="recipe-steps",
+            where=odd.where("name"),
+            found=odd.name,
+            do="use letters, digits, '-', '_' and '.', the first no '.'",
+        )
     if len(set(names)) < len(names):
-        raise InputError("two steps have the same name", code="recipe-steps", where=str(path), found=", ".join(names))
+        raise InputError(
+            "two steps have the same name",
+            code="recipe-steps",
+            where=str(path),
+            found=", ".join(names),
+            do="name each once",
+        )
     name = top["name"][1].value if "name" in top else path.stem
     return Recipe(str(name), path, parsed)
 
@@ -104,7 +126,7 @@ def _step(node: yaml.Node, path: Path) -> Step:
     _known(entries, STEP_KEYS, path)
     for key in ("name", "uses"):
         if key not in entries or not isinstance(entries[key][1], yaml.ScalarNode):
-            raise InputError(f"a step has no '{key}'", code="recipe-steps", where=_at(path, node))
+            raise InputError(f"a step has no '{key}'", code="recipe-steps", where=_at(path, node), do=f"add {key}: ...")
     settings, lines = {}, {"name": _at(path, node)}
     if "with" in entries:
         for key, (key_node, value) in _mapping(entries["with"][1], path, "'with'").items():
@@ -119,7 +141,9 @@ def _step(node: yaml.Node, path: Path) -> Step:
 def _mapping(node: yaml.Node | None, path: Path, what: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     if not isinstance(node, yaml.MappingNode):
         where = str(path) if node is None else _at(path, node)
-        raise InputError(f"{what} is not a mapping of keys to values", code="recipe-shape", where=where)
+        raise InputError(
+            f"{what} is not a mapping of keys to values", code="recipe-shape", where=where, do="write key: value"
+        )
     entries: dict[str, tuple[yaml.Node, yaml.Node]] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -54,6 +55,9 @@ CLASSES: dict[str, type[BaseModel]] = {
     "optimizer": OptimizerSettings,
     "loop": LoopSettings,
 }
+# A value that an error shows: aliases of YAML can make one that is far longer than its file.
+SHORT = reprlib.Repr()
+SHORT.maxstring, SHORT.maxother, SHORT.maxlevel = 300, 100, 3
 LISTS = {"data", "eval_data"}
 PRODUCT = ("per_device_train_batch_size", "gradient_accumulation_steps")
 
@@ -171,9 +175,11 @@ def explain_invalid(error: ValidationError, given: Mapping[str, Any], where: Cal
     message = str(first["msg"]).removeprefix("Value error, ")
     if not key:
         return InputError(message, code="bad-value")
+    described = next((c.model_fields[key].description for c in CLASSES.values() if key in c.model_fields), None)
     return InputError(
         f"'{key}': {message[0].lower()}{message[1:]}",
         code="bad-value",
         where=where(key),
-        found=f"{key}={given.get(key)!r}",
+        found=f"{key}={SHORT.repr(given.get(key))}",
+        do=f"{key} is: {' '.join(described.split())}" if described else f"give a value for {key} that fits",
     )
