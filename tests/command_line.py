@@ -32,7 +32,7 @@ def precept(*words: str | Path) -> Ended:
     """``precept WORDS`` without starting a process."""
     from precept.cli import main
 
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=e) for e in ("strict", "backslashreplace"))
     before, sys.argv = sys.argv, ["precept", *map(str, words)]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

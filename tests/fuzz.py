@@ -342,7 +342,10 @@ def main() -> int:
         done[kind] += 1
         if wrong is not None:
             failed += 1
-            print(f"FAILED --seed {chosen.seed} --only {index} ({kind}): {' '.join(words)}\n    {wrong}", flush=True)
+            print(
+                f"FAILED --seed {chosen.seed} --only {index} ({kind}): {' '.join(map(ascii, words))}\n    {wrong}",
+                flush=True,
+            )
     seconds = time.perf_counter() - began
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(done.items()))
     print(f"{done.total()} cases in {seconds:.0f} s ({done.total() / seconds:.0f} a second), {failed} failed: {kinds}")
