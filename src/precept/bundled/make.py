@@ -1,0 +1,109 @@
+"""``python -m precept.bundled.make --out DIR``: writes the corpus, the tasks, the tokenizer and a manifest."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from precept.bundled.corpus import documents
+from precept.bundled.tasks import build_tasks, write_tasks
+from precept.bundled.tokenizer import save_tokenizer, split_words, train_tokenizer
+from precept.bundled.world import build_world
+from precept.errors import InputError, PreceptError, WorkError
+
+DOCUMENTS = 140_000
+TOKENIZER_DOCUMENTS = 40_000
+"""The tokenizer learns from the first documents; each word of the world is in them many times."""
+
+
+def make(out: Path, *, count: int = DOCUMENTS, seed: int = 0) -> dict[str, Any]:
+    """Write ``corpus.jsonl``, ``tasks/``, ``tokenizer/`` and ``manifest.json`` into ``out``; the manifest comes back.
+
+    The same seed and count give the same bytes. Raises InputError where ``out`` cannot be written, and WorkError where
+    there are too few documents for each word of the world to be one token.
+    """
+    if count < 1:
+        raise InputError("the number of documents must be 1 or more", code="bad-count", found=str(count))
+    world = build_world(seed)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with (out / "corpus.jsonl").open("wb") as file:
+            characters = _write_corpus(documents(world, seed=seed, count=count), file, digest)
+        tasks = build_tasks(world, seed=seed)
+        write_tasks(tasks, out / "tasks")
+        tokenizer = train_tokenizer(islice(documents(world, seed=seed, count=count), TOKENIZER_DOCUMENTS))
+        save_tokenizer(tokenizer, out / "tokenizer")
+        manifest = {
+            "seed": seed,
+            "documents": count,
+            "characters": characters,
+            "corpus_hash": digest.hexdigest(),
+            "facts": len(world.facts),
+            "vocabulary": tokenizer.get_vocab_size(),
+            "tasks": {
+                level: {"tasks": len(own), "instances": sum(len(task["Instances"]) for task in own)}
+                for level, own in {"training": tasks.training, **tasks.levels}.items()
+            },
+            "files": _hashes(out),
+        }
+        (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            "the folder cannot be written", code="cannot-write", where=str(out), found=str(error), do="name another"
+        ) from None
+    split = split_words(tokenizer, world)
+    if split:
+        raise WorkError(
+            f"{len(split)} words of the world are more than one token",
+            code="split-words",
+            where=str(out / "tokenizer"),
+            found=", ".join(split[:10]),
+            do="make more documents",
+        )
+    return manifest
+
+
+def _write_corpus(texts: Iterator[str], file: IO[bytes], digest: Any) -> int:
+    """Write one ``{"text"}`` a line; the digest is that of ``corpus_hash``. Returns the characters written."""
+    characters = 0
+    for text in texts:
+        digest.update(text.encode() + b"\0")
+        characters += len(text)
+        file.write(json.dumps({"text": text}).encode() + b"\n")
+    return characters
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file under a folder but the manifest, by its path there."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != "manifest.json":
+            found[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m precept.bundled.make", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into")
+    parser.add_argument("--documents", type=int, default=DOCUMENTS, help="documents of the corpus")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the world, the corpus and the tasks")
+    given = parser.parse_args(arguments)
+    try:
+        manifest = make(given.out, count=given.documents, seed=given.seed)
+    except PreceptError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(json.dumps({key: value for key, value in manifest.items() if key != "files"}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

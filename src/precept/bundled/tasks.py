@@ -1,0 +1,162 @@
+"""Instruction tasks about the world in the Super-NaturalInstructions schema, split into four held-out levels.
+
+A task dictionary holds the schema's keys and ``Wordings``, the ways to put it; an instance of a held-out level names
+its wording by index. ``rows`` makes zero-shot conversations of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from precept.bundled.instances import Instance, TaskSpec, seen_and_combined
+from precept.bundled.unseen import unseen_categories
+from precept.bundled.wordings import Wording, build_wordings
+from precept.bundled.world import World
+
+Task = dict[str, Any]
+
+LEVELS = ("unseen_instances", "unseen_wordings", "unseen_combinations", "unseen_tasks")
+HELD_OUT_PERCENT = 30
+MOST_ALIKE = 0.4
+"""No answer is right for a larger share of a task's held-out instances."""
+ITEMS_PER_TASK = {"unseen_instances": 30, "unseen_wordings": 30, "unseen_combinations": 110, "unseen_tasks": 110}
+ROWS_PER_TASK = 320
+EXAMPLES = 2
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """``training`` are the tasks to tune on; ``levels`` is level -> its tasks, with held-out instances only."""
+
+    training: tuple[Task, ...]
+    levels: Mapping[str, tuple[Task, ...]]
+
+
+def build_tasks(world: World, *, seed: int = 0) -> Tasks:
+    """All tasks of a world, the same for the same world and seed."""
+    training: list[Task] = []
+    levels: dict[str, list[Task]] = {level: [] for level in LEVELS}
+    for spec in (*seen_and_combined(world, seed=seed), *unseen_categories(world, seed=seed)):
+        rng = random.Random(f"{spec.name} {seed}")
+        wordings = build_wordings(spec.parts, rng)
+        seen = [wording for wording in wordings if wording.split == "seen"]
+        order = rng.sample(spec.instances, len(spec.instances))
+        if spec.held_out:
+            examples, rest = _take_examples(order)
+            levels[spec.held_out].append(_task(spec, seen, examples, _select(rest, spec.held_out), placed=True))
+            continue
+        held = [instance for instance in order if is_held_out(instance.key, seed=seed)]
+        examples, kept = _take_examples([instance for instance in order if not is_held_out(instance.key, seed=seed)])
+        training.append(_task(spec, seen, examples, [*examples, *kept], placed=False))
+        levels["unseen_instances"].append(_task(spec, seen, examples, _select(held, "unseen_instances"), placed=True))
+        new = [wording for wording in wordings if wording.split != "seen"]
+        levels["unseen_wordings"].append(_task(spec, new, examples, _select(held, "unseen_wordings"), placed=True))
+    return Tasks(tuple(training), {level: tuple(tasks) for level, tasks in levels.items()})
+
+
+def is_held_out(key: str, *, seed: int) -> bool:
+    """Whether instances of this key are kept from training: by a hash, so that no other instance matters."""
+    return int(hashlib.sha256(f"{seed} {key}".encode()).hexdigest()[:8], 16) % 100 < HELD_OUT_PERCENT
+
+
+def rows(task: Task, *, count: int | None = None) -> Iterator[dict[str, Any]]:
+    """Zero-shot conversations in the messages format: each instance once, or ``count`` rows going round.
+
+    An instance that names no wording gets the next one each time.
+    """
+    wordings = [Wording(**wording) for wording in task["Wordings"]]
+    instances = task["Instances"]
+    for number in range(len(instances) if count is None else count):
+        instance = instances[number % len(instances)]
+        # going round the instances again shifts by one, so that an instance meets another wording
+        wording = wordings[instance.get("wording", (number + number // len(instances)) % len(wordings))]
+        yield {
+            "messages": [
+                {"role": "user", "content": wording.prompt(instance["input"])},
+                {"role": "assistant", "content": instance["output"][0]},
+            ],
+            "references": instance["output"],
+            "task": task["Name"],
+            "id": f"{instance['id']}-{number}",
+            "wording": wording.split,
+        }
+
+
+def write_tasks(tasks: Tasks, folder: Path) -> None:
+    """Write ``folder/LEVEL/TASK.json`` in the Super-NI schema and ``folder/LEVEL.jsonl`` with conversations.
+
+    LEVEL is 'training' or one of the four levels.
+    """
+    for level, own in {"training": tasks.training, **tasks.levels}.items():
+        (folder / level).mkdir(parents=True, exist_ok=True)
+        count = ROWS_PER_TASK if level == "training" else None
+        with (folder / f"{level}.jsonl").open("w", encoding="utf-8") as out:
+            for task in own:
+                (folder / level / f"{task['Name']}.json").write_text(
+                    json.dumps(task, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+                )
+                out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(task, count=count))
+
+
+def _take_examples(order: Sequence[Instance]) -> tuple[list[Instance], list[Instance]]:
+    """Two instances with different answers as examples, and the rest."""
+    first = order[0]
+    second = next(instance for instance in order if instance.output != first.output)
+    return [first, second], [instance for instance in order if instance not in (first, second)]
+
+
+def _select(instances: Sequence[Instance], level: str) -> list[Instance]:
+    """As many instances as the level takes, without those that make one answer too frequent."""
+    chosen = list(instances)
+    while chosen:
+        counts = Counter(instance.output for instance in chosen[: ITEMS_PER_TASK[level]])
+        answer, most = counts.most_common(1)[0]
+        if most <= MOST_ALIKE * counts.total():
+            return chosen[: ITEMS_PER_TASK[level]]
+        chosen.remove(next(instance for instance in reversed(chosen) if instance.output == answer))
+    return chosen
+
+
+def _task(
+    spec: TaskSpec,
+    wordings: Sequence[Wording],
+    examples: Sequence[Instance],
+    chosen: Sequence[Instance],
+    *,
+    placed: bool,
+) -> Task:
+    instances = [
+        {"id": f"{spec.name}-{number}", "input": instance.input, "output": [instance.output]}
+        | ({"wording": number % len(wordings)} if placed else {})
+        for number, instance in enumerate(chosen)
+    ]
+    wrong = [examples[(i + 1) % EXAMPLES].output for i in range(EXAMPLES)]
+    why = [spec.because.format(x=example.input, y=example.output) for example in examples]
+    return {
+        "Name": spec.name,
+        "Contributors": ["Precept"],
+        "Source": ["the bundled world"],
+        "Categories": [spec.category],
+        "Input_language": ["English"],
+        "Output_language": ["English"],
+        "Instruction_language": ["English"],
+        "Definition": [wordings[0].text + "."],
+        "Wordings": [asdict(wording) for wording in wordings],
+        "Positive Examples": [
+            {"input": example.input, "output": example.output, "explanation": reason}
+            for example, reason in zip(examples, why, strict=True)
+        ],
+        "Negative Examples": [
+            {"input": example.input, "output": answer, "explanation": f"'{answer}' is wrong. {reason}"}
+            for example, answer, reason in zip(examples, wrong, why, strict=True)
+        ],
+        "Instances": instances,
+        "Instance License": ["Apache-2.0"],
+    }
