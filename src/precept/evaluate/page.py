@@ -82,6 +82,10 @@ def make_page(page: Page) -> str:
     head = join(
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         Markup('<meta name="color-scheme" content="light dark">'),
+        # Nothing can be loaded or run even if a text had come in unescaped.
+        Markup(
+            """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
+        ),
         element("title", page.title),
         element("style", Markup(STYLE)),
     )
@@ -122,12 +126,12 @@ def _curves(training: Training) -> list[Markup]:
         Line("training loss", training.loss, "series-1"),
         Line("evaluation loss", training.eval_loss, "series-2", dots=True),
     ]
-    rates = [Line("learning rate", training.learning_rate, "series-1")]
-    charts = [
-        line_chart(lines, title=title, x_label="optimizer step")
-        for title, lines in (("Loss, mean over trained tokens", losses), ("Learning rate", rates))
-        if any(line.points for line in lines)
-    ]
+    rate = Line("learning rate", training.learning_rate, "series-1")
+    charts = []
+    if training.loss or training.eval_loss:
+        charts.append(line_chart(losses, title="Loss, mean over trained tokens", x_label="optimizer step"))
+    if rate.points:
+        charts.append(line_chart([rate], title="Learning rate", x_label="optimizer step", from_zero=True))
     return [element("div", *charts, class_="charts")] if charts else []
 
 
@@ -150,7 +154,8 @@ def _tokens(tokens: Mapping[str, int]) -> list[Markup]:
 def _samples(training: Training) -> list[Markup]:
     if not training.samples:
         return []
-    table = plain_table(("end of the prompt", "before training", "last answer"), training.samples, stacked=True)
+    rows = [(prompt, before or "(empty)", after or "(empty)") for prompt, before, after in training.samples]
+    table = plain_table(("end of the prompt", "before training", "last answer"), rows, stacked=True)
     return [element("h3", "Held-out prompts answered on the way"), table]
 
 

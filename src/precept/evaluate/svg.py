@@ -67,12 +67,12 @@ def thin(points: Points, *, most: int = MOST_POINTS) -> tuple[Points, int]:
     return tuple((sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups), size
 
 
-def line_chart(lines: Sequence[Line], *, title: str, x_label: str) -> Markup:
+def line_chart(lines: Sequence[Line], *, title: str, x_label: str, from_zero: bool = False) -> Markup:
     """Lines over a shared pair of axes, each named with its first and last value below the drawing."""
     shown = [(line, *thin(line.points)) for line in lines if line.points]
     assert shown, "needs a line with points"
     xs = [x for line in lines for x, _ in line.points]
-    ys = [y for _, points, _ in shown for _, y in points]
+    ys = [y for _, points, _ in shown for _, y in points] + [0.0] * from_zero
     x_axis = Axis(_whole(round_ticks(min(xs), max(xs))), LEFT, WIDTH - LEFT - RIGHT)
     y_axis = Axis(round_ticks(min(ys), max(ys)), HEIGHT - BOTTOM, TOP + BOTTOM - HEIGHT)
     drawing = element(

@@ -104,13 +104,13 @@ def _say_training(training: Training, document: Mapping[str, Any]) -> str:
     adapter = document.get("with", {}).get("adapter", "none")
     how = f"{method}, {'all weights' if adapter == 'none' else adapter}"
     steps = f"{len(training.loss)} step{'s' * (len(training.loss) != 1)}"
-    done = f"was tuned ({how}) in" if document[COMPLETED] else f"is being tuned ({how}) and not done: so far"
+    unfinished = "" if document[COMPLETED] else "; training is not done"
     losses = [
         f"{name} {curve[0][1]:.4f} to {curve[-1][1]:.4f}"
         for name, curve in (("training loss", training.loss), ("evaluation loss", training.eval_loss))
         if curve
     ]
-    return f"{model} {done} {steps}{': ' if losses else ''}{', '.join(losses)}."
+    return f"{model} was tuned ({how}) in {steps}{': ' if losses else ''}{', '.join(losses)}{unfinished}."
 
 
 def _say_evaluation(evaluation: Evaluation) -> str:

@@ -204,6 +204,12 @@ def test_parts_without_content_are_left_out() -> None:
     assert {"Training", "Data", "Machine and versions"}.isdisjoint(texts)
 
 
+def test_an_empty_answer_is_told_as_empty() -> None:
+    training = Training("tune", samples=(("...the last ferry?", "owl", ""),))
+    rows = Reader(make_page(Page("run", "", trainings=(training,)))).rows
+    assert rows[-1] == ["...the last ferry?", "owl", "(empty)"]
+
+
 def test_what_is_missing_is_named() -> None:
     assert "first-run/tune/COMPLETED (not done)" in Reader(make_page(PAGE)).text
 

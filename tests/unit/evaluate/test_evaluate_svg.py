@@ -45,6 +45,12 @@ def test_points_lie_between_the_axes_and_ends_at_the_edges() -> None:
     assert "loss: 0 → 10" in chart
 
 
+def test_a_learning_rate_is_drawn_from_zero() -> None:
+    lines = [Line("learning rate", ((1.0, 2e-5), (2.0, 1e-5)), "s")]
+    assert ">0</text>" in line_chart(lines, title="", x_label="", from_zero=True)
+    assert ">0</text>" not in line_chart(lines, title="", x_label="")
+
+
 def test_one_point_is_drawn_as_a_dot() -> None:
     chart = line_chart([Line("loss", ((1.0, 7.0),), "s")], title="Loss", x_label="step")
     assert chart.count("<circle") == 1 and "loss, step 1: 7.0000" in chart

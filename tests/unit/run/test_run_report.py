@@ -107,7 +107,7 @@ def test_an_unfinished_run_names_what_is_not_there(tmp_path: Path) -> None:
     page = read_run(folder)
     names = [line.split(" (")[0] for line in page.missing]
     assert names == [str(folder / name) for name in ("environment.json", "COMPLETED", "README.md")]
-    assert "not done: so far 2 steps" in page.summary and page.chat is None
+    assert "in 2 steps: " in page.summary and page.summary.endswith("; training is not done.") and page.chat is None
     assert page.trainings[0].tokens == {"real": 200, "distinct": 100, "trained": 17}  # counted in metrics.jsonl
 
 
