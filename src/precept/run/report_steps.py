@@ -31,7 +31,7 @@ def read_training(files: RunFiles) -> tuple[Training, dict[str, Any]]:
     metrics = files.lines("metrics.jsonl", holds=TRAINING_FILES["metrics.jsonl"])
     steps = [record for record in metrics if "loss" in record]
     training = Training(
-        files.folder.name,
+        files.folder.resolve().name,
         loss=_curve(steps, "loss"),
         eval_loss=_curve(metrics, "eval_loss"),
         learning_rate=_curve(steps, "learning_rate"),
@@ -52,7 +52,7 @@ def read_evaluation(files: RunFiles) -> Evaluation:
     evaluation's own test."""
     result = files.document(RESULT, holds="the scores, written when the evaluation is done")
     if not result:
-        return Evaluation(files.folder.name, "model")
+        return Evaluation(files.folder.resolve().name, "model")
     other = result.get("against", {})
     ours, theirs = _items(files, result), _items(files, other)
     paired = len(ours) == len(theirs) and all(a["id"] == b["id"] for a, b in zip(ours, theirs, strict=True))
@@ -62,7 +62,7 @@ def read_evaluation(files: RunFiles) -> Evaluation:
         differences = _differences([(a, b) for a, b in pairs if b and a["task"] == name], scores)
         levels.append(_level(name, scores, other.get("tasks", {}).get(name, {}), differences))
     return Evaluation(
-        files.folder.name,
+        files.folder.resolve().name,
         _short(result["model"]),
         base=_short(other["model"]) if other else None,
         levels=tuple(levels if len(levels) > 2 else levels[1:]),  # one task is all there is

@@ -236,3 +236,9 @@ def test_only_settings_that_differ_from_their_defaults_are_listed() -> None:
 def test_a_card_is_read_as_lists_under_headings() -> None:
     text = "# m\n- not below a heading\n## Data\n- `a`: 3 rows\n\ntext\n## Measured\n- loss 1\n- loss 2\n"
     assert read_card(text) == (("Data", ("a: 3 rows",)), ("Measured", ("loss 1", "loss 2")))
+
+
+def test_the_folder_one_stands_in_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write_evaluation(write_training(tmp_path / "tune")))
+    page = read_run(Path("."))
+    assert {page.title, page.trainings[0].name, page.evaluations[0].name} == {"tune"}
