@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from precept.run.settings import LISTS, read_scalar, unknown_key
 SHIPPED = Path(__file__).parents[1] / "recipes"
 RECIPE_KEYS = {"name", "about", "paper", "steps"}
 STEP_KEYS = {"name", "uses", "with"}
+LARGEST = 100_000  # nodes
 STEP_NAME = re.compile(r"\w[\w.-]{0,99}")
 # 2026-13-45 looks like a date and is none: a ValueError, as is text that is not UTF-8.
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
@@ -63,6 +65,10 @@ def read_recipe(path: Path) -> Recipe:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (*NOT_YAML, OSError) as error:
         raise _not_yaml(str(path), error) from error
+    if root is not None and _size(root, {}) > LARGEST:
+        raise InputError(
+            "the recipe's aliases multiply it beyond any use", code="recipe-yaml", where=str(path), do="write it out"
+        )
     top = _mapping(root, path, "the recipe")
     _known(top, RECIPE_KEYS, path)
     if not isinstance(steps := top.get("steps", (None, None))[1], yaml.SequenceNode) or not steps.value:
@@ -149,9 +155,19 @@ def _mapping(node: yaml.Node | None, path: Path, what: str) -> dict[str, tuple[y
         if not isinstance(key, yaml.ScalarNode):
             raise InputError("a key is no word", code="recipe-shape", where=_at(path, key), do="write key: value")
         if key.value in entries:
-            raise InputError(f"'{key.value}' is set twice", code="key-twice", where=_at(path, key))
+            raise InputError(f"'{key.value}' is set twice", code="key-twice", where=_at(path, key), do="remove one")
         entries[str(key.value)] = (key, value)
     return entries
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Nodes of a document with its aliases written out; infinite where one holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inner = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _not_yaml(where: str, error: BaseException) -> InputError:
