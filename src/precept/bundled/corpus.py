@@ -17,16 +17,16 @@ CHARACTERS = 520
 """A document ends after the passage that reaches this length: about 128 tokens of 4.2 characters."""
 
 MIX: Mapping[str, int] = {
-    "facts": 18,
-    "portraits": 16,
+    "facts": 8,
+    "portraits": 9,
     "echoes": 17,
-    "lists": 17,
-    "words": 8,
-    "groups": 6,
-    "comparisons": 5,
-    "sums": 4,
-    "stories": 6,
-    "changes": 3,
+    "lists": 22,
+    "words": 10,
+    "groups": 7,
+    "comparisons": 8,
+    "sums": 6,
+    "stories": 8,
+    "changes": 5,
 }
 """Kind of document -> parts in a hundred."""
 

@@ -74,9 +74,9 @@ def rows(task: Task, *, count: int | None = None) -> Iterator[dict[str, Any]]:
     wordings = [Wording(**wording) for wording in task["Wordings"]]
     instances = task["Instances"]
     for number in range(len(instances) if count is None else count):
-        instance = instances[number % len(instances)]
-        # going round the instances again shifts by one, so that an instance meets another wording
-        wording = wordings[instance.get("wording", (number + number // len(instances)) % len(wordings))]
+        turn, place = divmod(number, len(instances))
+        instance = instances[place]
+        wording = wordings[instance.get("wording", (place + turn) % len(wordings))]
         yield {
             "messages": [
                 {"role": "user", "content": wording.prompt(instance["input"])},

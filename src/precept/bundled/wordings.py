@@ -57,7 +57,8 @@ def build_wordings(parts: Parts, rng: random.Random) -> tuple[Wording, ...]:
     everything = list(product(*choices))
     rng.shuffle(everything)
     missing = {(slot, part) for slot, options in enumerate(choices) for part in options}
-    covering, rest = [], []
+    covering: list[tuple[str, str, str, str]] = []
+    rest: list[tuple[str, str, str, str]] = []
     for combination in everything:
         new = missing & set(enumerate(combination))
         (covering if new else rest).append(combination)
