@@ -57,6 +57,8 @@ REFUSED: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "semicolons in a csv": ("a.csv", b"instruction;output\nx;y\n", ("separated by semicolons",)),
     "too many cells": ("a.csv", b"instruction,output\nx,y,z\n", ("3 cells under a header of 2 columns",)),
     "column twice": ("a.csv", b"instruction,instruction\nx,y\n", ("two columns", "'instruction'")),
+    "byte order mark alone in a tsv": ("a.tsv", b"\xef\xbb\xbf", ("empty: the file holds no rows",)),
+    "byte order mark alone in a csv": ("a.csv", b"\xef\xbb\xbf\n", ("empty: the file holds no rows",)),
     "open quote": ("a.csv", b'instruction,output\n"x,y\n', ("1 cells under a header of 2",)),
     "no gzip": ("a.jsonl.gz", b"not gzip", ("damaged gzip file",)),
     "cut gzip": ("a.jsonl.gz", gzip.compress(rows(GOOD) * 99)[:-20], ("damaged gzip file",)),

@@ -24,9 +24,9 @@ def parse_delimited(data: bytes, *, ending: str) -> RawRows:
     A .tsv without one is question, answer[, rationale] with quotes taken literally, as MGSM and the FLAN
     chain-of-thought files are published; in the second kind a literal backslash-n stands for a line break.
     """
-    if not data.strip():
-        raise FileProblem("empty-file", "empty: the file holds no rows")
     text = decode(data)
+    if not text.strip():
+        raise FileProblem("empty-file", "empty: the file holds no rows")
     first = text.split("\n", 1)[0].rstrip("\r").split("\t")
     if ending == ".tsv" and not _is_header(first):
         return _parse_headerless(text)
