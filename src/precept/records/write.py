@@ -315,4 +315,9 @@ def _unwritable(path: Path, error: OSError) -> PreceptError:
             where=str(path),
             do="free disk space; an older file of this name is as it was",
         )
-    return InputError(f"cannot be written: {error.strerror}", code="unwritable-path", where=str(path))
+    return InputError(
+        f"cannot be written: {error.strerror}",
+        code="unwritable-path",
+        where=str(path),
+        do="check its permissions, or name another path",
+    )
