@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import signal
@@ -328,6 +329,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="Run this one case and keep its folder.")
     chosen = parser.parse_args()
 
+    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")  # before anything reads them
     from tests.tiny import CHATML, tiny_model_folder
 
     signal.signal(signal.SIGALRM, _ring)
