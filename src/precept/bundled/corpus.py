@@ -20,13 +20,14 @@ MIX: Mapping[str, int] = {
     "facts": 8,
     "portraits": 9,
     "echoes": 17,
-    "lists": 22,
+    "lists": 18,
     "words": 10,
     "groups": 7,
     "comparisons": 8,
     "sums": 6,
     "stories": 8,
     "changes": 5,
+    "talk": 4,
 }
 """Kind of document -> parts in a hundred."""
 
@@ -81,6 +82,7 @@ def _makers(world: World, passages: Passages, rng: random.Random) -> dict[str, C
         "sums": passages.total,
         "stories": passages.story,
         "changes": passages.change,
+        "talk": passages.talk,
     }
 
 

@@ -132,6 +132,12 @@ class Passages:
         name = self.choose(("past", "denied", "swapped", "replaced"))
         return self.form("changes", name, now=now, then=then, what=what, a=a, b=b, c=first, d=second, x=noun)
 
+    def talk(self) -> str:
+        """A sentence of everyday language that says nothing about the world."""
+        a, b = self.rng.sample(self.people, 2)
+        noun = self.choose(self.world.things["object"]).name
+        return self.form("talk", "any", a=a, b=b, x=noun, t=self.choose(self.world.lists["town"]))
+
     def _list(self) -> tuple[str, list[str]]:
         kind, words = self.choose(self.kinds)
         return kind, draw_list(words, self.rng)
