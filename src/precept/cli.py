@@ -12,6 +12,7 @@ import typer
 from precept import __version__
 from precept.errors import InputError, PreceptError
 
+CTRL_C = 130  # what typer makes of a KeyboardInterrupt
 EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -250,6 +251,11 @@ def main() -> None:
         print_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(1)
+    except SystemExit as leaving:
+        if leaving.code != CTRL_C:
+            raise
         typer.echo("stopped", err=True)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001 - the last place where a failure can be told
