@@ -116,12 +116,12 @@ def _single_tasks(world: World, seed: int) -> Iterator[tuple[str, list[Instance]
     yield "present", [Instance(f"past {now}", then, now) for now, then in world.past]
     yield "group", [Instance(f"group {word}", word, name) for name, words in world.groups.items() for word in words]
     rng = random.Random(f"sentences {seed}")
-    # pets are kept for unseen combinations
+    # split by the thing, so that no answer tells a held-out fact; pets are kept for unseen combinations
     tellable = [fact for fact in world.facts if fact.thing.kind != "pet"]
-    said = [fact.sentences[0] for fact in rng.sample(tellable, LISTS)]
-    yield "again", [Instance(f"sentence {text}", text, text) for text in said]
-    yield "sentence_end", [Instance(f"sentence {text}", text, text.rstrip(".").split()[-1]) for text in said]
-    yield "sentence_start", [Instance(f"sentence {text}", text, text.split()[0]) for text in said]
+    said = [(f"{fact.thing.kind} {fact.thing.name}", fact.sentences[0]) for fact in rng.sample(tellable, LISTS)]
+    yield "again", [Instance(key, text, text) for key, text in said]
+    yield "sentence_end", [Instance(key, text, text.rstrip(".").split()[-1]) for key, text in said]
+    yield "sentence_start", [Instance(key, text, text.split()[0]) for key, text in said]
     pairs = [(a, b) for a in range(1, 20) for b in range(1, 21 - a)]
     yield "plus", [Instance(f"plus {min(a, b)} {max(a, b)}", f"{a} and {b}", str(a + b)) for a, b in pairs]
     yield "minus", [Instance(f"minus {a + b} {b}", f"{a + b} and {b}", str(a)) for a, b in pairs]
