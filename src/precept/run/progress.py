@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -120,22 +122,25 @@ class Tensorboard:
 
 
 class Trackio:
-    """Scalars for a local Trackio project (extra ``trackio``)."""
+    """Scalars for a local Trackio project (extra ``trackio``). What it prints goes to standard error."""
 
     def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("TRACKIO_DIR", str((folder / "trackio").resolve()))  # read when trackio is imported
         try:
             import trackio
         except ImportError as error:
             raise MissingExtra("trackio", "trackio", wanted_for="report_to=trackio") from error
-        os.environ.setdefault("TRACKIO_DIR", str(folder / "trackio"))
         self._trackio: Any = trackio
-        trackio.init(project="precept", name=folder.name)
+        with redirect_stdout(sys.stderr):
+            trackio.init(project="precept", name=folder.name)
 
     def log(self, record: dict[str, Any]) -> None:
-        self._trackio.log(dict(_scalars(record)), step=record["step"])
+        with redirect_stdout(sys.stderr):
+            self._trackio.log(dict(_scalars(record)), step=record["step"])
 
     def close(self) -> None:
-        self._trackio.finish()
+        with redirect_stdout(sys.stderr):
+            self._trackio.finish()
 
 
 class Several:
