@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from precept import __version__
+from precept import STARTED, __version__
 from precept.errors import InputError, PreceptError
 
 CTRL_C = 130  # what typer makes of a KeyboardInterrupt
@@ -38,6 +38,23 @@ def root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Turn a base language model into an instruction-tuned one, and show that it worked."""
+
+
+@app.command("quickstart")
+def quickstart(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A new folder; by default quickstart, quickstart-2, ...")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Order of the training rows.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """The bundled base becomes an instruction-tuned model, is asked what it was not tuned on, and gets its page."""
+    from precept.run.console import print_json
+    from precept.run.quickstart import quickstart as run
+    from precept.run.summary import print_quickstart
+
+    result = run(output=output, seed=seed, began=STARTED)
+    print_json(result) if as_json else print_quickstart(result)
 
 
 @data_app.command("show")

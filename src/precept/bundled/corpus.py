@@ -1,6 +1,7 @@
 """Plain running text about the world, for pretraining: statements, lists read out and changed, sums, small stories.
 
-A document is a chain of short passages, about 128 tokens long. No text gives an instruction or puts a question.
+A document is a chain of short passages, about 128 tokens long; one in forty is a chapter of several such pages, so that
+a model meets positions up to its context. No text gives an instruction or puts a question.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from precept.bundled.passages import Passages
 from precept.bundled.world import Fact, World
 
 CHARACTERS = 520
-"""A document ends after the passage that reaches this length: about 128 tokens of 4.2 characters."""
+"""A page ends after the passage that reaches this length: about 128 tokens of 4.2 characters."""
+
+CHAPTER_EVERY = 40
+CHAPTER_PAGES = range(4, 13)
+"""Twelve pages are at most 1,900 tokens."""
 
 MIX: Mapping[str, int] = {
     "facts": 8,
@@ -29,7 +34,7 @@ MIX: Mapping[str, int] = {
     "changes": 5,
     "talk": 4,
 }
-"""Kind of document -> parts in a hundred."""
+"""Kind of page -> parts in a hundred."""
 
 Item = TypeVar("Item")
 
@@ -37,16 +42,16 @@ Item = TypeVar("Item")
 def documents(world: World, *, seed: int, count: int) -> Iterator[str]:
     """``count`` documents, the same for the same world, seed and count.
 
-    Kinds come in the exact shares of ``MIX``, and facts from shuffled decks, so that each is said about equally often.
+    Pages come in the exact shares of ``MIX``, and facts from shuffled decks, so that each is said about equally often.
     """
     rng = random.Random(f"corpus {seed}")
     passages = Passages(world, rng)
     makers = _makers(world, passages, rng)
     order = [kind for kind, parts in MIX.items() for _ in range(parts)]
+    kinds = _deck(order, rng)
     for number in range(count):
-        if number % len(order) == 0:
-            rng.shuffle(order)
-        yield _document(makers[order[number % len(order)]])
+        pages = rng.choice(CHAPTER_PAGES) if number % CHAPTER_EVERY == CHAPTER_EVERY - 1 else 1
+        yield "\n\n".join(_page(makers[next(kinds)]) for _ in range(pages))
 
 
 def corpus_hash(texts: Iterable[str]) -> str:
@@ -58,7 +63,7 @@ def corpus_hash(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _document(make: Callable[[], str]) -> str:
+def _page(make: Callable[[], str]) -> str:
     parts = []
     length = 0
     while length < CHARACTERS:

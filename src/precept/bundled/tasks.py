@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,9 +27,26 @@ LEVELS = ("unseen_instances", "unseen_wordings", "unseen_combinations", "unseen_
 HELD_OUT_PERCENT = 30
 MOST_ALIKE = 0.4
 """No answer is right for a larger share of a task's held-out instances."""
-ITEMS_PER_TASK = {"unseen_instances": 30, "unseen_wordings": 30, "unseen_combinations": 110, "unseen_tasks": 110}
+ITEMS_PER_TASK = {"unseen_instances": 20, "unseen_wordings": 20, "unseen_combinations": 110, "unseen_tasks": 110}
 ROWS_PER_TASK = 320
 EXAMPLES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An instance as it is asked. ``examples`` are the task's two worked ones, (prompt, answer), in the same wording.
+
+    ``options`` are the words that the input lists, where every answer of the task is one of them; else there are none.
+    """
+
+    id: str
+    task: str
+    wording: str
+    input: str
+    prompt: str
+    reference: str
+    examples: tuple[tuple[str, str], ...]
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +105,32 @@ def rows(task: Task, *, count: int | None = None) -> Iterator[dict[str, Any]]:
             "id": f"{instance['id']}-{number}",
             "wording": wording.split,
         }
+
+
+def questions(task: Task) -> Iterator[Question]:
+    """The instances of a held-out task, each in the wording that it names."""
+    wordings = [Wording(**wording) for wording in task["Wordings"]]
+    chosen = all(instance["output"][0] in _listed(instance["input"]) for instance in task["Instances"])
+    for instance in task["Instances"]:
+        wording = wordings[instance["wording"]]
+        yield Question(
+            id=instance["id"],
+            task=task["Name"],
+            wording=wording.split,
+            input=instance["input"],
+            prompt=wording.prompt(instance["input"]),
+            reference=instance["output"][0],
+            examples=tuple(
+                (wording.prompt(example["input"]), example["output"]) for example in task["Positive Examples"]
+            ),
+            options=_listed(instance["input"]) if chosen else (),
+        )
+
+
+def _listed(given: str) -> tuple[str, ...]:
+    """The words of a list, 'pear, plum' or 'pear and plum'; none where the text is no list."""
+    words = tuple(dict.fromkeys(re.split(", | and ", given)))
+    return words if len(words) > 1 and not given.endswith(".") else ()
 
 
 def write_tasks(tasks: Tasks, folder: Path) -> None:

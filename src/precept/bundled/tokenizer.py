@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from precept.bundled.world import World
+from precept.bundled.world import World, read_words
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -18,8 +19,15 @@ VOCABULARY = 4096
 CONTEXT = 2048
 
 
-def train_tokenizer(texts: Iterable[str], *, size: int = VOCABULARY) -> Tokenizer:
-    """A tokenizer of at most ``size`` entries, the 256 bytes and the end token among them."""
+WHOLE = {"world": 2000, "common": 400}
+"""How often the tokenizer reads each word of the world, and each common word of English, beside the texts."""
+
+
+def train_tokenizer(texts: Iterable[str], *, words: Iterable[str] = (), size: int = VOCABULARY) -> Tokenizer:
+    """A tokenizer of at most ``size`` entries, the 256 bytes and the end token among them.
+
+    ``words`` and common words of English become one token each, as far as the size allows.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -31,8 +39,19 @@ def train_tokenizer(texts: Iterable[str], *, size: int = VOCABULARY) -> Tokenize
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer=trainer)
+    whole = chain(repeat(_line(words), WHOLE["world"]), repeat(_line(common_words()), WHOLE["common"]))
+    tokenizer.train_from_iterator(chain(texts, whole), trainer=trainer)
     return tokenizer
+
+
+def common_words() -> list[str]:
+    """Words that English texts outside the world are full of."""
+    words: str = read_words("common")["words"]
+    return words.split()
+
+
+def _line(words: Iterable[str]) -> str:
+    return "".join(f" {word}" for word in words)
 
 
 def world_words(world: World) -> list[str]:

@@ -1,19 +1,38 @@
 """Attention over a forest without its empty corners, on a processor.
 
 Nodes lie in depth-first order, so a block of neighbouring queries sees nothing but the block itself and the
-ancestors of its first node. Each block attends to those keys alone, through transformers' own sdpa function:
-for T nodes of depth up to d the cost is T x (d + BLOCK) instead of T x T.
+ancestors of its first node. Each block attends to those keys alone, many blocks in one call of transformers' own
+sdpa function: for T nodes of depth up to d the cost is T x (d + BLOCK) instead of T x T.
+
+Shapes: T nodes, N blocks, K keys of a block, D width of a head.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 BLOCK_ATTENTION = "forest_blocks"
 BLOCK = 64
+ALIKE = 0.5  # blocks of one call see at least this share of the keys that its widest block sees
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks that attend in one call: ``keys`` [N, K] are node numbers, ``allowed`` is boolean [N, 1, BLOCK, K]."""
+
+    members: Tensor
+    keys: Tensor
+    allowed: Tensor
+
+
+_blocks_of: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+"""The blocks of each mask that is alive: all layers, and the backward pass, meet the same mask."""
 
 
 def use_block_attention(model: Any) -> None:
@@ -29,25 +48,68 @@ def use_block_attention(model: Any) -> None:
 def block_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
-    """Transformers' attention interface: query [1, heads, T, D] to output [1, T, heads, D]."""
+    """Transformers' attention interface: query [1, heads, T, D] to output [1, T, heads, D].
+
+    Blocks are computed in float32: a processor's bfloat16 kernel is the slower one, several times in its backward pass.
+    """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     length = query.shape[2]
     if attention_mask is None or length <= BLOCK or attention_mask.shape != (1, 1, length, key.shape[2]):
         output: Tensor = sdpa_attention_forward(module, query, key, value, attention_mask, **options)[0]
         return output, None
-    blocks = []
-    for start in range(0, length, BLOCK):
-        rows = attention_mask[:, :, start : start + BLOCK]
-        seen = rows.any(dim=2).flatten().nonzero()[:, 0]
-        blocks.append(
-            sdpa_attention_forward(
-                module,
-                query[:, :, start : start + BLOCK],
-                key[:, :, seen],
-                value[:, :, seen],
-                rows[..., seen],
-                **options,
-            )[0]
+    if attention_mask not in _blocks_of:
+        _blocks_of[attention_mask] = make_blocks(attention_mask[0, 0])
+    whole = -(-length // BLOCK) * BLOCK
+    queries = nn.functional.pad(query[0].transpose(0, 1).float(), (0, 0, 0, 0, 0, whole - length))
+    queries = queries.reshape(-1, BLOCK, *queries.shape[1:])
+    keys, values = (node[0].transpose(0, 1).float() for node in (key, value))
+    members, outputs = [], []
+    with torch.autocast(query.device.type, enabled=False):
+        for blocks in _blocks_of[attention_mask]:
+            members.append(blocks.members)
+            outputs.append(
+                sdpa_attention_forward(
+                    module,
+                    queries.index_select(0, blocks.members).transpose(1, 2),
+                    _gather(keys, blocks.keys),
+                    _gather(values, blocks.keys),
+                    blocks.allowed,
+                    **options,
+                )[0]
+            )
+    output = torch.cat(outputs).index_select(0, torch.cat(members).argsort())
+    return output.flatten(0, 1)[None, :length].to(query.dtype), None
+
+
+def make_blocks(allowed: Tensor) -> list[Blocks]:
+    """The blocks of a boolean mask [T, T], those with like numbers of keys together.
+
+    Queries beyond T, which fill the last block, see its first key, so that no row is empty.
+    """
+    length = len(allowed)
+    count = -(-length // BLOCK)
+    rows = nn.functional.pad(allowed, (0, 0, 0, count * BLOCK - length)).view(count, BLOCK, length)
+    seen = [block.any(dim=0).nonzero()[:, 0] for block in rows]
+    widths = np.array([len(nodes) for nodes in seen])
+    order = np.argsort(-widths, kind="stable")
+    found, start = [], 0
+    while start < count:
+        width = int(widths[order[start]])
+        stop = start + int((widths[order[start:]] >= ALIKE * width).sum())
+        members = order[start:stop].tolist()
+        keys = nn.utils.rnn.pad_sequence([seen[i] for i in members], batch_first=True)
+        real = (
+            torch.arange(width, device=allowed.device)
+            < torch.as_tensor(widths[members], device=allowed.device)[:, None]
         )
-    return torch.cat(blocks, dim=1), None
+        chosen = torch.stack([rows[i][:, keys[k]] for k, i in enumerate(members)]) & real[:, None]
+        chosen[:, :, 0] |= ~chosen.any(dim=2)
+        found.append(Blocks(torch.as_tensor(members, device=allowed.device), keys, chosen[:, None]))
+        start = stop
+    return found
+
+
+def _gather(nodes: Tensor, keys: Tensor) -> Tensor:
+    """[T, heads, D] at [N, K] to [N, heads, K, D]; by whole rows, whose backward pass is a plain addition of rows."""
+    return nodes.index_select(0, keys.flatten()).view(*keys.shape, *nodes.shape[1:]).transpose(1, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,12 +36,12 @@ class OpenedModel:
     renderer: Renderer
     stop_ids: tuple[int, ...]
 
-    def sampler(self) -> GreedySampler:
-        """Greedy generation with this model's end tokens and context."""
+    def sampler(self, *, stop_ids: Sequence[int] | None = None) -> GreedySampler:
+        """Greedy generation with this model's context, and its end tokens unless others are given."""
         return GreedySampler(
             self.loaded.model,
             self.loaded.tokenizer,
-            stop_ids=self.stop_ids,
+            stop_ids=self.stop_ids if stop_ids is None else stop_ids,
             max_context=self.loaded.max_positions,
             compute_dtype=self.loaded.compute_dtype,
         )
@@ -88,9 +88,24 @@ def _stop_ids(loaded: LoadedModel, renderer: Renderer) -> tuple[int, ...]:
     return tuple(sorted({int(i) for i in ids if i is not None} | set(terminators)))
 
 
-def make_chooser(model: OpenedModel) -> Chooser:
-    """Likelihood of options through the policy that is exact on this model, with shared prefixes computed once."""
+def make_chooser(
+    model: OpenedModel, option_sequences: Callable[[Item], Sequence[TokenSequence]] | None = None
+) -> Chooser:
+    """Likelihood of options through the policy that is exact on this model, with shared prefixes computed once.
+
+    ``option_sequences`` by default render each option as the assistant's answer.
+    """
     chosen = choose_policy(model.loaded.model, build=build_forest, compute_dtype=model.loaded.compute_dtype)
+    return Chooser(
+        chosen.policy,
+        build_forest=partial(build_forest, share=chosen.share),
+        cut=partial(cut, max_tokens=CHOICE_TOKENS, share=chosen.share, switches=chosen.length_switches),
+        option_sequences=option_sequences or _rendered_options(model),
+        max_context=model.loaded.max_positions,
+    )
+
+
+def _rendered_options(model: OpenedModel) -> Callable[[Item], Sequence[TokenSequence]]:
     settings = model.renderer.settings.model_copy(update={"train_on": "last", "turns": "whole"})
     renderer = Renderer(
         model.loaded.tokenizer,
@@ -112,13 +127,7 @@ def make_chooser(model: OpenedModel) -> Chooser:
             raise InputError("an option cannot be rendered", code="option-refused", found=rendered.refusals[0].reason)
         return [_without_terminator(sequence, ends) for sequence in rendered.sequences]
 
-    return Chooser(
-        chosen.policy,
-        build_forest=partial(build_forest, share=chosen.share),
-        cut=partial(cut, max_tokens=CHOICE_TOKENS, share=chosen.share, switches=chosen.length_switches),
-        option_sequences=option_sequences,
-        max_context=model.loaded.max_positions,
-    )
+    return option_sequences
 
 
 def _without_terminator(sequence: TokenSequence, ends: Set[int]) -> TokenSequence:

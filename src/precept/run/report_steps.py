@@ -14,6 +14,7 @@ from precept.evaluate.statistics import paired_difference
 from precept.evaluate.svg import Points
 from precept.run.evaluate import RESULT
 from precept.run.output import COMPLETED, MANIFEST
+from precept.run.report_levels import read_levels
 from precept.run.rows import count_reasons
 from precept.run.run_files import TRAINING_FILES, RunFiles
 from precept.run.settings import parse_settings
@@ -53,6 +54,8 @@ def read_evaluation(files: RunFiles) -> Evaluation:
     result = files.document(RESULT, holds="the scores, written when the evaluation is done")
     if not result:
         return Evaluation(files.folder.resolve().name, "model")
+    if "levels" in result:
+        return read_levels(files, result)
     other = result.get("against", {})
     ours, theirs = _items(files, result), _items(files, other)
     paired = len(ours) == len(theirs) and all(a["id"] == b["id"] for a, b in zip(ours, theirs, strict=True))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from rich.table import Table
 
+from precept.evaluate.score_tables import format_p
 from precept.run.console import STDOUT
 
 
@@ -37,6 +39,27 @@ def print_evaluation(result: dict[str, Any]) -> None:
         other = result["against"]["model"]
         line = f"{metric}: {value} points against {other} (95 % {interval}, p = {score['p']:.4g}, {n} items)"
         STDOUT.print(line, markup=False)
+
+
+def print_quickstart(result: dict[str, Any]) -> None:
+    """Exact match by level: base, the best of all others, tuned, and the paired difference; then where to go on."""
+    table = Table(title="exact match in per cent, 95 % intervals over items")
+    for column in ("level", "items", "base", "best other", "tuned", "tuned - best other", "p"):
+        table.add_column(column, justify="left" if column == "level" else "right")
+    for name, level in result["levels"].items():
+        best = level["best_other"]
+        other = {"base": level["base"], **level["baselines"]}.get(best["name"], level["base"])["exact_match"]
+        difference = best["difference"]["exact_match"]
+        base, ours = (level[column]["exact_match"] for column in ("base", "tuned"))
+        told = f"{100 * ours['value']:.1f} ({_cells(ours)[1]})"
+        points = f"{100 * difference['value']:+.1f} ({_cells(difference)[1]})"
+        cells = (f"{100 * base['value']:.1f}", f"{100 * other['value']:.1f}", told, points, format_p(difference["p"]))
+        table.add_row(name.replace("_", " "), str(ours["n"]), *cells)
+    STDOUT.print(table)
+    STDOUT.print(f"{result['levels']['unseen_tasks']['told']}", markup=False)
+    STDOUT.print(f"{result['seconds']:.0f} s in all; every item: {result['items']}", markup=False)
+    STDOUT.print(f"the page: {result['report']}", markup=False)
+    STDOUT.print(f"talk to it: precept chat {shlex.quote(result['model'])}", markup=False)
 
 
 def print_recipe(result: dict[str, Any]) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
 from precept.bundled import Tasks, World, build_tasks, write_tasks
 from precept.bundled.instances import UNSEEN_OPERATIONS, UNSEEN_RELATIONS
 from precept.bundled.make import main, make
 from precept.bundled.tasks import LEVELS, rows
-from precept.bundled.world import read_words
-from precept.errors import WorkError
+from precept.bundled.tokenizer import split_words
+from precept.bundled.world import build_world, read_words
 from precept.records import load
 
 N = 8  # words of a shared n-gram
@@ -261,15 +262,17 @@ def test_written_tasks_are_read_back(tasks: Tasks, tmp_path: Path) -> None:
 
 
 def test_make_writes_the_same_bytes_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # 2,000 documents are enough for each word to be one token
     manifest = make(tmp_path / "a", count=2000, seed=0)
     assert main(["--out", str(tmp_path / "b"), "--documents", "2000"]) == 0
     assert json.loads(capsys.readouterr().out)["corpus_hash"] == manifest["corpus_hash"]
     assert json.loads((tmp_path / "b" / "manifest.json").read_text()) == manifest
 
 
-def test_too_few_documents_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(WorkError, match="more than one token"):
-        make(tmp_path, count=5)
+def test_make_refuses_no_documents_and_keeps_words_whole_with_few(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--out", str(tmp_path), "--documents", "0"]) == 2
     assert "1 or more" in capsys.readouterr().err
+    make(tmp_path, count=5)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer" / "tokenizer.json"))
+    assert split_words(tokenizer, build_world(0)) == []
