@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -36,3 +41,27 @@ def chat_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.command_line import chat_rows, write_rows
 
     return write_rows(tmp_path_factory.mktemp("data") / "chat.jsonl", chat_rows(40))
+
+
+@pytest.fixture(scope="session")
+def quickstart_document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What ``precept quickstart --json`` wrote: in the folder that PRECEPT_QUICKSTART names, else in one that the first
+    test process to ask makes for all of them."""
+    named = os.environ.get("PRECEPT_QUICKSTART")
+    if named:
+        return _stored_quickstart(Path(named))
+    temporary = tmp_path_factory.getbasetemp()
+    shared = temporary.parent if os.environ.get("PYTEST_XDIST_WORKER") else temporary
+    with (shared / "quickstart.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = shared / "quickstart"
+        if not folder.exists():
+            environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+            command = [sys.executable, "-m", "precept.cli", "quickstart", "-o", str(folder)]
+            subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        return _stored_quickstart(folder)
+
+
+def _stored_quickstart(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "levels" / "result.json").read_text(encoding="utf-8"))
+    return document

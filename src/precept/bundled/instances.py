@@ -11,6 +11,7 @@ from precept.bundled.listing import OPERATIONS, PICKING, REARRANGING, draw_list,
 from precept.bundled.wordings import Parts
 from precept.bundled.world import World, read_words
 
+CHOSEN_GROUPS = ("fruit", "tool", "vegetable", "vehicle", "drink")
 LISTS = 420
 """Lists drawn for a task: about 300 to train on."""
 
@@ -54,7 +55,7 @@ def seen_and_combined(world: World, *, seed: int) -> Iterator[TaskSpec]:
     yield from _operations(world, words, seed)
     for name, instances in _single_tasks(world, seed):
         yield _single(words, name, name, {}, instances)
-    for group in ("fruit", "tool", "vegetable", "vehicle", "drink"):
+    for group in CHOSEN_GROUPS:
         instances = _choices(world, group, random.Random(f"choose {group} {seed}"))
         yield _single(words, "choose", f"choose_{group.replace(' ', '_')}", {"k": group}, instances)
     for kind, noun in words["things"].items():

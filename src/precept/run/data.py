@@ -15,6 +15,7 @@ from precept.render import Explained
 from precept.run.console import STDOUT, print_json, say
 from precept.run.rows import read_rows, say_mappings
 from precept.run.settings import RunSettings, parse_settings, parse_words, unknown_key
+from precept.types import Row
 
 SETTING = re.compile(r"[a-z_]+=")
 
@@ -24,8 +25,8 @@ def show(paths: Sequence[str], *, model: str, chat_template: str | None, limit: 
     from precept.render import show as show_row
 
     paths, settings = split_words(paths, chat_template)
-    renderer = _renderer(model, settings)
     rows = read_rows(paths, bad_rows="drop").rows[:limit]
+    renderer = _renderer(model, settings, rows)
     shown = []
     for row in rows:
         explained = renderer.explain(row)
@@ -43,7 +44,7 @@ def stats(paths: Sequence[str], *, model: str | None, chat_template: str | None,
     loaded = load(paths)
     document: dict[str, Any] = describe(loaded)
     if model is not None and loaded.rows:
-        rendered = _renderer(model, settings).render(loaded.rows)
+        rendered = _renderer(model, settings, loaded.rows).render(loaded.rows)
         for notice in rendered.notices:
             say(notice)
         lengths = sorted(len(sequence.ids) for sequence in rendered.sequences)
@@ -92,19 +93,20 @@ def split_words(words: Sequence[str], chat_template: str | None) -> tuple[list[s
     return [word for word in words if word not in settings], parse_settings(pairs)
 
 
-def _renderer(model: str, settings: RunSettings) -> Any:
+def _renderer(model: str, settings: RunSettings, rows: Sequence[Row]) -> Any:
     from precept.models.folder import check_model_folder, resolve_model
 
     folder = resolve_model(model)
     checked = check_model_folder(folder, trust_remote_code=settings.model.trust_remote_code, weights=False)
 
     from precept.models.load import load_tokenizer
-    from precept.run.prepare import longest_allowed, make_renderer
+    from precept.run.prepare import longest_allowed, make_renderer, settings_for_texts
 
+    tokenizer = load_tokenizer(folder)
     return make_renderer(
-        load_tokenizer(folder),
+        tokenizer,
         checked.config,
-        settings,
+        settings_for_texts(settings, tokenizer, rows),
         date=datetime.date.today(),
         max_length=longest_allowed(checked, settings),
     )

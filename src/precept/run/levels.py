@@ -46,14 +46,13 @@ def ask_base(model: OpenedModel, asked: Sequence[Asked]) -> dict[str, list[str]]
     """Four ways to ask a model that follows no instructions: the plain question, or two worked examples before it;
     and each again with the options of a choice by likelihood instead of what is generated.
 
-    Generation ends at an end token or a line feed, and counts up to the end of its first sentence. Between worked
-    examples stands no end token, which would close the text that the model is completing.
+    Generation ends at an end token or a line feed, and counts up to the end of its first sentence.
     """
     breaks = [index for token, index in model.loaded.tokenizer.get_vocab().items() if _breaks(model, token, index)]
     stop = (*model.stop_ids, *breaks)
     answers = {}
     for name, count in (("base", 0), ("base, 2 examples", 2)):
-        prompts = [_without_inner_ends(model, _messages(entry.question, examples=count)) for entry in asked]
+        prompts = [_without_ends(model, _messages(entry.question, examples=count)) for entry in asked]
         written = [first_sentence(text) for text in _generate(model, asked, prompts, stop, name)]
         answers[name] = written
         answers[f"{name}, options by likelihood"] = _choose(model, asked, prompts, written)
@@ -104,11 +103,10 @@ def _messages(question: Question, *, examples: int = 0) -> list[Message]:
     return [*turns, Message("user", question.prompt)]
 
 
-def _without_inner_ends(model: OpenedModel, messages: Sequence[Message]) -> IntArray:
+def _without_ends(model: OpenedModel, messages: Sequence[Message]) -> IntArray:
+    """A prompt for a model that completes text: its end token opens no text, and would close the one it reads."""
     ids = model.renderer.prompt_ids(messages)
-    kept = ~np.isin(ids, model.stop_ids)
-    kept[0] = True
-    return ids[kept]
+    return ids[~np.isin(ids, model.stop_ids)]
 
 
 def _breaks(model: OpenedModel, token: str, index: int) -> bool:

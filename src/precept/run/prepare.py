@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,9 +64,8 @@ def render_data(raw: RawData, folder: ModelFolder, settings: RunSettings, *, dat
     if new_tokens:
         say(f"added tokens: {', '.join(new_tokens)}")
         tokenizer.add_tokens(list(new_tokens), special_tokens=True)
-    without = not tokenizer.chat_template and settings.render.chat_template is None and not _speaks(raw)
-    if without:  # plain text passes no template: any one serves, and none is saved
-        settings = replace(settings, render=settings.render.model_copy(update={"chat_template": "plain"}))
+    given = settings
+    settings = settings_for_texts(settings, tokenizer, (*raw.train, *raw.held_out))
     renderer = make_renderer(tokenizer, folder.config, settings, date=date, max_length=max_length)
     train = renderer.render(raw.train)
     held_out = renderer.render(raw.held_out) if raw.held_out else None
@@ -77,13 +76,18 @@ def render_data(raw: RawData, folder: ModelFolder, settings: RunSettings, *, dat
     settle_refusals(refusals, kept=kept, bad_rows=settings.data.bad_rows)
     if not train.sequences:
         settle_refusals([*train.refusals, *train.dropped], kept=0, bad_rows="error")
-    template = None if without else renderer.chat_template
+    template = renderer.chat_template if settings is given else None
     return RenderedData(renderer, template, tokenizer, tuple(new_tokens), train, held_out, max_length)
 
 
-def _speaks(raw: RawData) -> bool:
-    """Whether any row is a conversation; plain text and token ids need no chat template."""
-    return any(isinstance(row, Conversation) for row in (*raw.train, *raw.held_out))
+def settings_for_texts(settings: RunSettings, tokenizer: Any, rows: Iterable[Row]) -> RunSettings:
+    """The same settings; or, where there is no template and no row is a conversation, with one that nothing passes.
+
+    Plain text and token ids need no chat template: any one serves, and none is saved.
+    """
+    if tokenizer.chat_template or settings.render.chat_template or any(isinstance(row, Conversation) for row in rows):
+        return settings
+    return replace(settings, render=settings.render.model_copy(update={"chat_template": "plain"}))
 
 
 def make_renderer(
