@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Another torch is another installation.
 STAMP := $(VENV)/.installed-$(firstword $(shell echo '$(TORCH)' | cksum))
 
-.PHONY: install test check format clean
+.PHONY: install quickstart test check format clean
 
 install: $(STAMP)
 
@@ -16,6 +16,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH)
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH) -c constraints.txt -e ".[dev]"
 	touch $@
+
+# From a bare clone: the bundled base tuned, asked and shown on a page. QUICKSTART=FOLDER names the new folder.
+quickstart: $(STAMP)
+	$(BIN)/precept quickstart $(if $(QUICKSTART),-o $(QUICKSTART))
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
