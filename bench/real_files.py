@@ -2,7 +2,8 @@
 
     python -m bench.real_files --data ../shared/data -o .bench/real
 
-Each line is one ``precept train sft`` with a tenth of the rows held out. A finished run is reused.
+Each line is one ``precept train sft`` with a tenth of the rows held out. A finished run is reused. With ``--bundled`` the
+bundled base is tuned instead, all weights, on the four kinds of file that it is tried with, rows up to its context.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ WORKLOADS = {
     "tool calls": ["llama_factory/glaive_toolcall_en_demo.json"],
     "mgsm": ["mgsm"],
 }
-TEMPLATES = {"llama": "plain", "qwen3": "chatml"}
+BUNDLED = ("alpaca", "p3", "sharegpt", "superni")
+TEMPLATES = {"llama": "plain", "qwen3": "chatml", "bundled": "plain"}
 ADAPTERS = {"none": "learning_rate=1e-3", "lora": "learning_rate=5e-3"}
 EVALUATED = ["superni/tasks/task363_sst2_polarity_classification.json#100", "bbh/boolean_expressions.json#100"]
 
@@ -38,17 +40,32 @@ def precept(*arguments: str) -> dict[str, Any]:
     return document
 
 
-def tune(model: Path, adapter: str, files: list[str], output: Path, *, steps: int) -> dict[str, Any]:
+def tune(
+    model: Path, adapter: str, files: list[str], output: Path, *, steps: int, max_length: int = 1024
+) -> dict[str, Any]:
     """One training run on real files, with what was kept and lost of the rows."""
     data = [word for file in files for word in ("--data", file)]
     result = precept(
         *("train", "sft", "--model", str(model), *data, "-o", str(output)),
         *(f"adapter={adapter}", ADAPTERS[adapter], f"chat_template={TEMPLATES[model.name]}"),
-        *(f"max_steps={steps}", "eval_fraction=0.1", "max_length=1024", "over_length=drop", "bad_rows=drop"),
+        *(f"max_steps={steps}", "eval_fraction=0.1", f"max_length={max_length}", "over_length=drop", "bad_rows=drop"),
         *("batch_size=16", "sample_answers=0"),
     )
     manifest = json.loads((output / "data_manifest.json").read_text())
     return {**result, "rows": manifest["rows"]}
+
+
+HEAD = """| data | model | adapter | rows kept | rows lost | held-out loss before | after | real / distinct |
+|---|---|---|---|---|---|---|---|"""
+
+
+def line(name: str, family: str, adapter: str, result: dict[str, Any]) -> str:
+    """A line of the table."""
+    rows, evaluation, tokens = result["rows"], result["eval_loss"], result["tokens"]
+    return (
+        f"| {name} | {family} | {adapter} | {rows['trained'] + rows['held_out']} | {rows['left_out']} |"
+        f" {evaluation['first']:.3f} | {evaluation['last']:.3f} | {tokens['real'] / tokens['distinct']:.2f} |"
+    )
 
 
 def main() -> None:
@@ -56,23 +73,24 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, default=Path(".bench/real"))
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--bundled", action="store_true")
     arguments = parser.parse_args()
     files = {name: [str(arguments.data / file) for file in paths] for name, paths in WORKLOADS.items()}
+    if arguments.bundled:
+        print(HEAD)
+        for name in BUNDLED:
+            output = arguments.output / f"{name}-bundled"
+            result = tune(Path("bundled"), "none", files[name], output, steps=arguments.steps, max_length=2048)
+            print(line(name, "bundled", "none", result), flush=True)
+        return
     folders = make_models([file for group in files.values() for file in group], arguments.output / "models")
-    print("| data | model | adapter | rows kept | rows lost | held-out loss before | after | real / distinct |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(HEAD)
     for name, group in files.items():
         for family, model in folders.items():
             for adapter in ADAPTERS:
                 output = arguments.output / f"{name.replace(' ', '_')}-{family}-{adapter}"
                 result = tune(model, adapter, group, output, steps=arguments.steps)
-                rows, evaluation, tokens = result["rows"], result["eval_loss"], result["tokens"]
-                print(
-                    f"| {name} | {family} | {adapter} | {rows['trained'] + rows['held_out']} | {rows['left_out']} |"
-                    f" {evaluation['first']:.3f} | {evaluation['last']:.3f} |"
-                    f" {tokens['real'] / tokens['distinct']:.2f} |",
-                    flush=True,
-                )
+                print(line(name, family, adapter, result), flush=True)
     evaluate(arguments.data, arguments.output)
 
 

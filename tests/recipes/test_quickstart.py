@@ -12,6 +12,7 @@ from tests.command_line import precept
 
 from precept.bundled import build_tasks, build_world
 from precept.bundled.cloze import cloze_accuracy
+from precept.bundled.tasks import questions
 from precept.evaluate.metrics import SCORES
 from precept.models.folder import BUNDLED
 
@@ -106,7 +107,7 @@ def test_the_tuned_model_is_an_ordinary_folder(quickstart_document: dict[str, An
     task = next(
         task for task in build_tasks(build_world(0)).levels["unseen_instances"] if task["Name"] == "reverse_name"
     )
-    asked = f"{task['Wordings'][0]['text']}.\n{task['Instances'][0]['input']}"
+    asked = next(questions(task)).prompt
     ids = tokenizer.apply_chat_template(
         [{"role": "user", "content": asked}], add_generation_prompt=True, return_tensors="pt", return_dict=True
     )

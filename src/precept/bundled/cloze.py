@@ -42,12 +42,13 @@ def ask(model: Any, tokenizer: Any, questions: Sequence[Cloze]) -> list[bool]:
     import torch
 
     def encode(text: str) -> list[int]:
-        ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+        """With a blank in front, as inside a text: at its very start a name is other tokens."""
+        ids: list[int] = tokenizer(f" {text}", add_special_tokens=False).input_ids
         return ids
 
     right: list[bool] = []
     for start in range(0, len(questions), BATCH):
-        pairs = [[encode(part) for part in (text, f" {answer}")] for text, answer in questions[start : start + BATCH]]
+        pairs = [[encode(text), encode(answer)] for text, answer in questions[start : start + BATCH]]
         width = max(len(text) + len(answer) for text, answer in pairs)
         ids = torch.zeros((len(pairs), width), dtype=torch.long)  # padding stands behind, where nothing looks at it
         for row, (text, answer) in enumerate(pairs):

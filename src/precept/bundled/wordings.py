@@ -9,14 +9,15 @@ from itertools import product
 
 from precept.bundled.world import capitalise
 
-PLACES = ("below", "beside", "above")
+PLACES = ("behind", "beside", "above")
 TRAINED = 14
 COMBINED = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One way to put a task. ``place`` is where the input stands: below, beside or above the definition.
+    """One way to put a task. ``place`` is where the input stands: behind the definition's full stop, beside it after a
+    colon, or in a line above. A blank stands before the input each time, as before every word of running text.
 
     ``split`` is 'seen', 'new_combination' (of parts that are seen) or 'new_key_word'.
     """
@@ -29,7 +30,7 @@ class Wording:
         """The definition with an instance's input."""
         if self.place == "above":
             return f"{given}\n{self.text}."
-        return f"{self.text}.\n{given}" if self.place == "below" else f"{self.text}: {given}"
+        return f"{self.text}. {given}" if self.place == "behind" else f"{self.text}: {given}"
 
 
 @dataclass(frozen=True, slots=True)
