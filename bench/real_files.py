@@ -2,8 +2,8 @@
 
     python -m bench.real_files --data ../shared/data -o .bench/real
 
-Each line is one ``precept train sft`` with a tenth of the rows held out. A finished run is reused. With ``--bundled`` the
-bundled base is tuned instead, all weights, on the four kinds of file that it is tried with, rows up to its context.
+Each line is one ``precept train sft`` with a tenth of the rows held out. A finished run is reused. With
+``--bundled`` the bundled base is tuned instead, all weights, on four kinds of files, rows up to its context.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ WORKLOADS = {
     "mgsm": ["mgsm"],
 }
 BUNDLED = ("alpaca", "p3", "sharegpt", "superni")
+FAMILIES = ("llama", "qwen3")
 TEMPLATES = {"llama": "plain", "qwen3": "chatml", "bundled": "plain"}
 ADAPTERS = {"none": "learning_rate=1e-3", "lora": "learning_rate=5e-3"}
 EVALUATED = ["superni/tasks/task363_sst2_polarity_classification.json#100", "bbh/boolean_expressions.json#100"]
@@ -98,7 +99,7 @@ def evaluate(data: Path, output: Path) -> None:
     """Score the models tuned on Super-NI, against their bases, on a Super-NI task and a BBH file."""
     print("\n| model | task | metric | tuned % (95 %) | base % (95 %) |\n|---|---|---|---|---|")
     tasks = [word for file in EVALUATED for word in ("--task", str(data / file))]
-    for family in TEMPLATES:
+    for family in FAMILIES:
         for adapter in ADAPTERS:
             tuned = output / f"superni-{family}-{adapter}"
             template = ("--chat-template", TEMPLATES[family])
