@@ -206,12 +206,33 @@ def test_attention_in_blocks_equals_the_dense_mask_and_generates_the_same(monkey
     assert forest.distinct_tokens > 5 * 16
     expected = ForestPolicy(dense)
     dense.set_attn_implementation("sdpa")
-    assert torch.allclose(policy.edge_logps(forest), expected.edge_logps(forest), atol=1e-5)
+    ours, theirs = policy.edge_logps(forest), expected.edge_logps(forest)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+    ours.sum().backward()
+    theirs.sum().backward()
+    for one, other in zip(blocked.parameters(), dense.parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, rtol=1e-4, atol=1e-5)
     prompt = torch.as_tensor(rng.integers(1, 40, (2, 20)))
     mask = torch.ones_like(prompt)
     mask[0, :5] = 0
     options = {"attention_mask": mask, "max_new_tokens": 5, "do_sample": False, "pad_token_id": 0}
     assert torch.equal(blocked.generate(prompt, **options), dense.generate(prompt, **options))
+
+
+def test_blocks_hold_what_their_queries_see_and_the_last_one_is_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "BLOCK", 2)
+    monkeypatch.setattr(attention, "ALIKE", 0.75)
+    # nodes 0-1-2 are a chain, 3-4 another; queries in blocks (0, 1), (2, 3), (4, filled up)
+    allowed = torch.tensor(
+        [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 1, 1]], dtype=torch.bool
+    )
+    wide, narrow = attention.make_blocks(allowed)
+    assert wide.members.tolist() == [1]
+    assert wide.keys.tolist() == [[0, 1, 2, 3]]
+    assert wide.allowed[0, 0].int().tolist() == [[1, 1, 1, 0], [0, 0, 0, 1]]
+    assert narrow.members.tolist() == [0, 2]
+    assert narrow.keys.tolist() == [[0, 1], [3, 4]]
+    assert narrow.allowed[:, 0].int().tolist() == [[[1, 0], [1, 1]], [[1, 1], [1, 0]]]
 
 
 def test_attention_in_blocks_leaves_no_trace_in_a_saved_folder(tmp_path: Path) -> None:
