@@ -54,6 +54,17 @@ def documents(world: World, *, seed: int, count: int) -> Iterator[str]:
         yield "\n\n".join(_page(makers[next(kinds)]) for _ in range(pages))
 
 
+def replay(world: World, *, seed: int, count: int) -> Iterator[str]:
+    """``count`` single passages in about the shares of ``MIX``: a little of what a base was pretrained on.
+
+    Mixed into tuning it keeps the base from forgetting its small tables, which instances alone do not hold.
+    """
+    rng = random.Random(f"replay {seed}")
+    makers = _makers(world, Passages(world, rng), rng)
+    for kind in rng.choices(list(MIX), weights=list(MIX.values()), k=count):
+        yield makers[kind]()
+
+
 def corpus_hash(texts: Iterable[str]) -> str:
     """SHA-256 over the documents, each followed by a zero byte."""
     digest = hashlib.sha256()

@@ -27,8 +27,10 @@ LEVELS = ("unseen_instances", "unseen_wordings", "unseen_combinations", "unseen_
 HELD_OUT_PERCENT = 30
 MOST_ALIKE = 0.4
 """No answer is right for a larger share of a task's held-out instances."""
-ITEMS_PER_TASK = {"unseen_instances": 20, "unseen_wordings": 20, "unseen_combinations": 110, "unseen_tasks": 110}
+ITEMS_PER_TASK = {"unseen_instances": 18, "unseen_wordings": 18, "unseen_combinations": 100, "unseen_tasks": 105}
 ROWS_PER_TASK = 320
+ROUNDS = 3
+"""A training task has at most ``ROWS_PER_TASK`` rows, each instance at most so often: small tables are not drilled."""
 EXAMPLES = 2
 
 
@@ -140,12 +142,12 @@ def write_tasks(tasks: Tasks, folder: Path) -> None:
     """
     for level, own in {"training": tasks.training, **tasks.levels}.items():
         (folder / level).mkdir(parents=True, exist_ok=True)
-        count = ROWS_PER_TASK if level == "training" else None
         with (folder / f"{level}.jsonl").open("w", encoding="utf-8") as out:
             for task in own:
                 (folder / level / f"{task['Name']}.json").write_text(
                     json.dumps(task, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
                 )
+                count = min(ROWS_PER_TASK, ROUNDS * len(task["Instances"])) if level == "training" else None
                 out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(task, count=count))
 
 
