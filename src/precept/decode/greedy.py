@@ -1,81 +1,23 @@
-"""Greedy generation for many prompts: the sampler of evaluation and of sample answers while training."""
+"""Greedy generation through transformers' own ``generate``: for every model that it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from precept.decode.inference import decoder_start_id, evaluation_mode, forward_only
-from precept.types import Generation, IntArray
-
-if TYPE_CHECKING:
-    import torch
+from precept.decode.inference import decoder_start_id
+from precept.decode.sampler import BatchSampler
+from precept.types import IntArray
 
 
-class GreedySampler:
-    """Takes the likeliest token at each step, with a KV cache, in batches of prompts of similar length.
+class GreedySampler(BatchSampler):
+    """Pads prompts of similar length to batches, each of which goes on until its last row ends."""
 
-    ``stop_ids`` end a generation and are left out of it. A prompt that leaves no room in ``max_context`` (None:
-    no limit) is refused, never cut; a long one is answered as far as the context goes. A batch holds one prompt,
-    or at most ``max_batch_tokens`` tokens, padding and new ones included. Nothing of the folder's generation
-    config is used, so its temperature, penalties or beams cannot change a score.
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        *,
-        stop_ids: Sequence[int],
-        max_context: int | None,
-        max_batch_tokens: int = 16_384,
-        compute_dtype: torch.dtype | None = None,
-    ) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self.stop_ids = frozenset(stop_ids)
-        self.max_context = max_context
-        self.max_batch_tokens = max_batch_tokens
-        self.compute_dtype = compute_dtype
-        self.is_encoder_decoder: bool = model.config.is_encoder_decoder
-
-    def generate(
-        self,
-        prompts: Sequence[IntArray],
-        *,
-        max_new_tokens: int,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> list[Generation]:
-        """One generation a prompt, in the order asked. ``progress`` is told (prompts done, all prompts)."""
-        generations: dict[int, Generation] = {}
-        for index, prompt in enumerate(prompts):
-            if reason := self._refusal(len(prompt)):
-                generations[index] = Generation(ids=(), text="", finished=False, refused=reason)
-        fitting = [index for index in range(len(prompts)) if index not in generations]
-        with evaluation_mode(self.model), forward_only(self.model, self.compute_dtype):
-            pad = self._padding_is_exact([prompts[index] for index in fitting])
-            for batch in self._batches(fitting, prompts, max_new_tokens, pad=pad):
-                room = self._room(len(prompts[batch[0]]), max_new_tokens)
-                ids = self._generate_batch([prompts[index] for index in batch], room)
-                generations |= zip(batch, map(self._generation, ids), strict=True)
-                if progress:
-                    progress(len(generations), len(prompts))
-        return [generations[index] for index in range(len(prompts))]
-
-    def _refusal(self, length: int) -> str | None:
-        if length == 0:
-            return "empty prompt"
-        longest = self.max_context
-        if longest is not None and length > longest - (not self.is_encoder_decoder):  # room for one new token
-            return f"prompt of {length} tokens leaves no room in the context of {longest}"
-        return None
-
-    def _room(self, length: int, max_new_tokens: int) -> int:
-        """New tokens that fit behind a prompt; an encoder-decoder model's decoder counts its own positions."""
-        if self.max_context is None or self.is_encoder_decoder:
-            return max_new_tokens
-        return min(max_new_tokens, self.max_context - length)
+    def _answer(self, prompts: Sequence[IntArray], rooms: Sequence[int]) -> Iterator[tuple[list[int], list[list[int]]]]:
+        pad = self._padding_is_exact(prompts)
+        for batch in self._batches(prompts, rooms, pad=pad):
+            yield batch, self._generate_batch([prompts[index] for index in batch], rooms[batch[0]])
 
     def _padding_is_exact(self, prompts: Sequence[IntArray]) -> bool:
         """Whether the shortest prompt goes on alike alone and beside a longer one: recurrent layers read padding."""
@@ -89,20 +31,18 @@ class GreedySampler:
         bound = 1e-4 if (self.compute_dtype or self.model.dtype) == torch.float32 else 5e-2
         return float((beside - alone).norm()) <= bound * float(alone.norm())
 
-    def _batches(
-        self, indices: Sequence[int], prompts: Sequence[IntArray], max_new_tokens: int, *, pad: bool
-    ) -> Iterator[list[int]]:
+    def _batches(self, prompts: Sequence[IntArray], rooms: Sequence[int], *, pad: bool) -> Iterator[list[int]]:
         """Longest first, so that a batch that does not fit memory fails at once; all with the same room for new tokens,
         and without ``pad`` all of one length."""
-        ordered = sorted(indices, key=lambda index: -len(prompts[index]))
+        ordered = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
         start = 0
         while start < len(ordered):
-            row = len(prompts[ordered[start]]) + max_new_tokens
+            first = ordered[start]
+            row = len(prompts[first]) + max(rooms)
             batch = ordered[start : start + max(1, self.max_batch_tokens // row)]
-            room = self._room(len(prompts[batch[0]]), max_new_tokens)
-            batch = [index for index in batch if self._room(len(prompts[index]), max_new_tokens) == room]
+            batch = [index for index in batch if rooms[index] == rooms[first]]
             if not pad:
-                batch = [index for index in batch if len(prompts[index]) == len(prompts[batch[0]])]
+                batch = [index for index in batch if len(prompts[index]) == len(prompts[first])]
             yield batch
             start += len(batch)
 
@@ -149,12 +89,6 @@ class GreedySampler:
     def _pad_id(self) -> int:
         """Masked in prompts and cut off after a stop token: any id does."""
         return int(self.tokenizer.pad_token_id or 0)
-
-    def _generation(self, ids: list[int]) -> Generation:
-        length = next((i for i, token in enumerate(ids) if token in self.stop_ids), len(ids))
-        kept = ids[:length]
-        text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return Generation(ids=tuple(kept), text=text, finished=length < len(ids))
 
 
 @contextmanager

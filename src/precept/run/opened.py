@@ -5,26 +5,29 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
-from precept.decode import GreedySampler
-from precept.errors import InputError
+from precept.decode import GreedySampler, SharedPrefixSampler, keeps_every_token
+from precept.errors import InputError, ProofError
 from precept.evaluate import Chooser, Item
 from precept.forest import build_forest, cut
 from precept.models.folder import check_model_folder, resolve_model
 from precept.models.load import LoadedModel, load_model
-from precept.models.probe import choose_policy
+from precept.models.masks import attention_masks
+from precept.models.policy import transformers_model
+from precept.models.probe import Chosen, choose_policy
 from precept.models.settings import ModelSettings
+from precept.ports import Sampler
 from precept.render import Renderer, RenderSettings, read_template
 from precept.run.console import say
 from precept.run.output import read_manifest
 from precept.run.prepare import decoder_start
 from precept.types import Conversation, Message, Source, TokenSequence
 
-CHOICE_TOKENS = 4096
+FOREST_TOKENS = 4096
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,42 @@ class OpenedModel:
     renderer: Renderer
     stop_ids: tuple[int, ...]
 
-    def sampler(self, *, stop_ids: Sequence[int] | None = None) -> GreedySampler:
-        """Greedy generation with this model's context, and its end tokens unless others are given."""
-        return GreedySampler(
-            self.loaded.model,
-            self.loaded.tokenizer,
+    @cached_property
+    def chosen(self) -> Chosen:
+        """The policy that is exact on this model. Raises ProofError where none is."""
+        return choose_policy(self.loaded.model, build=build_forest, compute_dtype=self.loaded.compute_dtype)
+
+    def sampler(self, *, stop_ids: Sequence[int] | None = None) -> Sampler:
+        """Greedy generation with this model's context, and its end tokens unless others are given.
+
+        Common prefixes of prompts are computed once where that is exact.
+        """
+        loaded = self.loaded
+        make = self._make_shared_sampler() if self._shares_prefixes() else partial(GreedySampler, loaded.model)
+        return make(
+            loaded.tokenizer,
             stop_ids=self.stop_ids if stop_ids is None else stop_ids,
-            max_context=self.loaded.max_positions,
-            compute_dtype=self.loaded.compute_dtype,
+            max_context=loaded.max_positions,
+            compute_dtype=loaded.compute_dtype,
         )
+
+    def _make_shared_sampler(self) -> Callable[..., Sampler]:
+        own = transformers_model(self.loaded.model)
+        return partial(
+            SharedPrefixSampler,
+            own,
+            cut=partial(cut, max_tokens=FOREST_TOKENS),
+            build_forest=build_forest,
+            attention_mask=partial(attention_masks, config=own.config, device=own.device, dtype=own.dtype),
+        )
+
+    def _shares_prefixes(self) -> bool:
+        if not keeps_every_token(transformers_model(self.loaded.model)):
+            return False
+        try:
+            return self.chosen.share and not self.chosen.length_switches
+        except ProofError:  # generation needs no policy
+            return False
 
 
 def open_model(name: str, *, chat_template: str | None, fallback_template: str | None = None) -> OpenedModel:
@@ -95,11 +125,11 @@ def make_chooser(
 
     ``option_sequences`` by default render each option as the assistant's answer.
     """
-    chosen = choose_policy(model.loaded.model, build=build_forest, compute_dtype=model.loaded.compute_dtype)
+    chosen = model.chosen
     return Chooser(
         chosen.policy,
         build_forest=partial(build_forest, share=chosen.share),
-        cut=partial(cut, max_tokens=CHOICE_TOKENS, share=chosen.share, switches=chosen.length_switches),
+        cut=partial(cut, max_tokens=FOREST_TOKENS, share=chosen.share, switches=chosen.length_switches),
         option_sequences=option_sequences or _rendered_options(model),
         max_context=model.loaded.max_positions,
     )
