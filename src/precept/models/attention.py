@@ -48,22 +48,25 @@ def use_block_attention(model: Any) -> None:
 def block_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
-    """Transformers' attention interface: query [1, heads, T, D] to output [1, T, heads, D].
+    """Transformers' attention interface: query [B, heads, T, D] to output [B, T, heads, D]; B is 1 for a forest.
 
-    Blocks are computed in float32: a processor's bfloat16 kernel is the slower one, several times in its backward pass.
+    All of it is computed in float32: a processor's bfloat16 kernel is the slower one, three times in a step that
+    generates one token and more in a backward pass.
     """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    length = query.shape[2]
+    length, dtype = query.shape[2], query.dtype
+    query, key, value = (states.float() for states in (query, key, value))
     if attention_mask is None or length <= BLOCK or attention_mask.shape != (1, 1, length, key.shape[2]):
-        output: Tensor = sdpa_attention_forward(module, query, key, value, attention_mask, **options)[0]
-        return output, None
+        with torch.autocast(query.device.type, enabled=False):
+            output: Tensor = sdpa_attention_forward(module, query, key, value, attention_mask, **options)[0]
+        return output.to(dtype), None
     if attention_mask not in _blocks_of:
         _blocks_of[attention_mask] = make_blocks(attention_mask[0, 0])
     whole = -(-length // BLOCK) * BLOCK
-    queries = nn.functional.pad(query[0].transpose(0, 1).float(), (0, 0, 0, 0, 0, whole - length))
+    queries = nn.functional.pad(query[0].transpose(0, 1), (0, 0, 0, 0, 0, whole - length))
     queries = queries.reshape(-1, BLOCK, *queries.shape[1:])
-    keys, values = (node[0].transpose(0, 1).float() for node in (key, value))
+    keys, values = (node[0].transpose(0, 1) for node in (key, value))
     members, outputs = [], []
     with torch.autocast(query.device.type, enabled=False):
         for blocks in _blocks_of[attention_mask]:
@@ -79,7 +82,7 @@ def block_attention(
                 )[0]
             )
     output = torch.cat(outputs).index_select(0, torch.cat(members).argsort())
-    return output.flatten(0, 1)[None, :length].to(query.dtype), None
+    return output.flatten(0, 1)[None, :length].to(dtype), None
 
 
 def make_blocks(allowed: Tensor) -> list[Blocks]:
