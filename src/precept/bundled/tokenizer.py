@@ -46,7 +46,7 @@ def train_tokenizer(texts: Iterable[str], *, words: Iterable[str] = (), size: in
 
 def common_words() -> list[str]:
     """Words that English texts outside the world are full of."""
-    words: str = read_words("common")["words"]
+    words: str = read_words("english")["words"]
     return words.split()
 
 
