@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import islice
 
 from precept.bundled import World, build_world, corpus_hash, documents
-from precept.bundled.corpus import MIX
+from precept.bundled.corpus import MIX, replay
 from precept.bundled.listing import OPERATIONS
 from precept.bundled.make import DOCUMENTS
 from precept.bundled.tokenizer import END, split_words, train_tokenizer, world_words
@@ -92,10 +92,21 @@ def test_texts_give_no_instructions_and_put_no_questions(world: World) -> None:
         assert not starts & (asks | {"Please", "Kindly", "Answer", "Rewrite"})
 
 
-def test_documents_are_a_little_over_the_wanted_length(world: World) -> None:
-    lengths = [len(text) for text in documents(world, seed=0, count=1000)]
-    assert min(lengths) >= 500
-    assert max(lengths) < 1000
+def test_pages_are_a_little_over_the_wanted_length_and_one_document_in_forty_is_a_chapter(world: World) -> None:
+    texts = list(documents(world, seed=0, count=1000))
+    pages = [len(page) for text in texts for page in text.split("\n\n")]
+    assert min(pages) >= 500
+    assert max(pages) < 1000
+    chapters = [text.count("\n\n") + 1 for text in texts if "\n\n" in text]
+    assert len(chapters) == 25
+    assert set(chapters) <= set(range(4, 13))
+
+
+def test_replay_is_made_of_single_passages_and_repeats(world: World) -> None:
+    texts = list(replay(world, seed=0, count=300))
+    assert texts == list(replay(world, seed=0, count=300))
+    assert len(set(texts)) > 250
+    assert max(map(len, texts)) < 500
 
 
 def test_operations_on_a_list() -> None:
