@@ -57,7 +57,7 @@ def test_any_text_goes_in_and_comes_out() -> None:
     for text in ("Zoë paid 3 € for it.\n\n\t\U0001f600", "def f(x): return x ** 2", "Describe the following sentence."):
         assert tokenizer.decode(tokenizer(text).input_ids) == text
     # common words of instructions are one token each
-    assert len(tokenizer(" Describe the following sentence").input_ids) == 4
+    assert len(tokenizer(" with the following sentence").input_ids) == 4
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
