@@ -51,7 +51,7 @@ def ask_base(model: OpenedModel, asked: Sequence[Asked]) -> dict[str, list[str]]
     breaks = [index for token, index in model.loaded.tokenizer.get_vocab().items() if _breaks(model, token, index)]
     stop = (*model.stop_ids, *breaks)
     answers = {}
-    for name, count in (("base", 0), ("base, 2 examples", 2)):
+    for name, count in (("base, question alone", 0), ("base, 2 examples", 2)):
         prompts = [_without_ends(model, _messages(entry.question, examples=count)) for entry in asked]
         written = [first_sentence(text) for text in _generate(model, asked, prompts, stop, name)]
         answers[name] = written

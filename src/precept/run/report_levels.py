@@ -24,10 +24,10 @@ def read_levels(files: RunFiles, result: Mapping[str, Any]) -> Evaluation:
     return Evaluation(
         files.folder.resolve().name,
         "tuned",
-        base="base",
+        base="base, best way",
         levels=tuple(read_level(_name(level), entry, note=_note(entry)) for level, entry in levels.items()),
         examples=tuple(_example(item) for item in items),
-        facts=tuple((f"base on {_name(level)}", entry["base_way"]) for level, entry in levels.items()),
+        facts=tuple((f"base, best way on {_name(level)}", entry["base_way"]) for level, entry in levels.items()),
     )
 
 

@@ -81,7 +81,7 @@ def test_the_base_sees_worked_examples_without_ends_and_stops_at_a_line_feed(
     for prompt in recorder.prompts:
         assert not set(prompt) & set(model.stop_ids)
     assert any("\n" in tokenizer.decode([token]) for token in recorder.stop_ids)
-    assert answers["base"] == ["First thing."] * 4
+    assert answers["base, question alone"] == ["First thing."] * 4
     chosen = answers["base, 2 examples, options by likelihood"]
     assert [choice in entry.question.options for choice, entry in zip(chosen, ASKED, strict=True)] == [True] * 3 + [
         False
