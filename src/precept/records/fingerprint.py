@@ -19,18 +19,21 @@ def canonical_json(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=_plain)
     except TypeError:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
-        try:
-            return text.encode("utf-8")
-        except UnicodeEncodeError:
-            raise RowProblem("lone-surrogate", "holds a lone surrogate, which is half a character") from None
+        return _encode(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain))
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise RowProblem("lone-surrogate", "holds a lone surrogate, which is half a character") from None
 
 
 def record_hash(record: Any, *, salt: str = "") -> str:
-    """16 hex digits of the sha256 over the record's canonical JSON and the salt."""
+    """16 hex digits of the sha256 over the record's canonical JSON and the salt. Raises RowProblem as that does."""
     digest = hashlib.sha256(canonical_json(record))
     if salt:
-        digest.update(salt.encode("utf-8"))
+        digest.update(_encode(salt))
     return digest.hexdigest()[:16]
 
 

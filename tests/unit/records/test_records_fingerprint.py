@@ -9,6 +9,8 @@ import pytest
 
 from precept.errors import InputError
 from precept.records import data_hash, describe, load, split
+from precept.records.fingerprint import record_hash
+from precept.records.problems import RowProblem
 from precept.types import Row, Source, Text
 
 
@@ -88,3 +90,8 @@ def test_stats_count_each_row_once(tmp_path: Any) -> None:
             },
         ]
     }
+
+
+def test_half_a_character_in_what_all_rows_share_is_refused() -> None:
+    with pytest.raises(RowProblem, match="half a character"):
+        record_hash({"input": "2 2"}, salt="Add the numbers \ud800")
