@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from precept.evaluate.score_tables import format_p
+
 
 def run(seeds: list[int], output: Path) -> list[dict[str, Any]]:
     """The documents of the runs, one process a seed."""
@@ -44,7 +46,7 @@ def table(documents: list[dict[str, Any]]) -> str:
         lines.append(
             f"| {name.replace('_', ' ')} | {levels[0]['tuned']['exact_match']['n']:,} | {100 * base:.1f} |"
             f" {100 * mean(best):.1f} ({others}) | {100 * mean(exact):.1f} | {by_seed} |"
-            f" {'< 0.0001' if p < 1e-4 else format(p, '.2g')} |"
+            f" {format_p(p)} |"
         )
     seconds = ", ".join(f"{document['seconds']:.0f}" for document in documents)
     return "\n".join([*lines, "", f"Seconds from start to page: {seconds}."])

@@ -45,7 +45,7 @@ def quickstart(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new folder; by default quickstart, quickstart-2, ...")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Order of the training rows.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Order of the training rows, first weights of the adapter.")] = 0,
     as_json: Json = False,
 ) -> None:
     """The bundled base becomes an instruction-tuned model, is asked what it was not tuned on, and gets its page."""

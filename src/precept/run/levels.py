@@ -48,7 +48,8 @@ def ask_base(model: OpenedModel, asked: Sequence[Asked]) -> dict[str, list[str]]
 
     Generation ends at an end token or a line feed, and counts up to the end of its first sentence.
     """
-    breaks = [index for token, index in model.loaded.tokenizer.get_vocab().items() if _breaks(model, token, index)]
+    tokenizer = model.loaded.tokenizer
+    breaks = [index for index in tokenizer.get_vocab().values() if "\n" in tokenizer.decode([index])]
     stop = (*model.stop_ids, *breaks)
     answers = {}
     for name, count in (("base, question alone", 0), ("base, 2 examples", 2)):
@@ -107,11 +108,6 @@ def _without_ends(model: OpenedModel, messages: Sequence[Message]) -> IntArray:
     """A prompt for a model that completes text: its end token opens no text, and would close the one it reads."""
     ids = model.renderer.prompt_ids(messages)
     return ids[~np.isin(ids, model.stop_ids)]
-
-
-def _breaks(model: OpenedModel, token: str, index: int) -> bool:
-    text: str = model.loaded.tokenizer.decode([index])
-    return "\n" in text
 
 
 def _generate(

@@ -13,6 +13,7 @@ import orjson
 from precept.bundled import World, build_tasks, build_world, replay, write_tasks
 from precept.bundled.tasks import Tasks, questions
 from precept.errors import InputError
+from precept.evaluate.score_tables import format_p
 from precept.models.folder import resolve_model
 from precept.run.console import say
 from precept.run.evaluate import RESULT
@@ -133,14 +134,13 @@ def _tell(level: str, entry: Mapping[str, Any]) -> str:
     best = entry["best_other"]
     difference = best["difference"]["exact_match"]
     told = f"Best of all others: {best['name']}; tuned is {100 * difference['value']:+.1f} points from it"
-    told += f" (p {'< 0.0001' if difference['p'] < 1e-4 else format(difference['p'], '.2g')})."
-    if difference["p"] < SIGNIFICANT and difference["value"] > 0:
-        if level == "unseen_tasks":
-            told += " Read the tasks one by one: a score here often comes from a near relative among the trained tasks."
-        return told
-    if level == "unseen_tasks":
-        return f"{told} A model of this size does not carry over to whole kinds of task that it was not tuned on."
-    return f"{told} The difference is not significant."
+    told += f" (p {format_p(difference['p'])})."
+    significant = difference["p"] < SIGNIFICANT
+    if level != "unseen_tasks":
+        return told if significant else f"{told} The difference is not significant."
+    if significant and difference["value"] > 0:
+        return f"{told} Read the tasks one by one: a score here often comes from a near relative among trained tasks."
+    return f"{told} A model of this size does not carry over to whole kinds of task that it was not tuned on."
 
 
 def _new_folder(output: Path | None) -> Path:
