@@ -50,13 +50,14 @@ def block_attention(
 ) -> tuple[Tensor, None]:
     """Transformers' attention interface: query [B, heads, T, D] to output [B, T, heads, D]; B is 1 for a forest.
 
-    All of it is computed in float32: a processor's bfloat16 kernel is the slower one, three times in a step that
+    16-bit states are computed in float32: a processor's bfloat16 kernel is the slower one, three times in a step that
     generates one token and more in a backward pass.
     """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     length, dtype = query.shape[2], query.dtype
-    query, key, value = (states.float() for states in (query, key, value))
+    # each by its own type: under autocast rotated queries and keys may be float32 where values are not
+    query, key, value = (states.float() if states.dtype.itemsize == 2 else states for states in (query, key, value))
     if attention_mask is None or length <= BLOCK or attention_mask.shape != (1, 1, length, key.shape[2]):
         with torch.autocast(query.device.type, enabled=False):
             output: Tensor = sdpa_attention_forward(module, query, key, value, attention_mask, **options)[0]
