@@ -40,10 +40,11 @@ class Sampler(Protocol):
         self,
         prompts: Sequence[IntArray],
         *,
-        max_new_tokens: int,
+        max_new_tokens: int | Sequence[int],
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Generation]:
-        """One generation a prompt, in order. ``progress`` is told (prompts done, all prompts)."""
+        """One generation a prompt, in order. ``max_new_tokens`` is one bound for all, or one for each; ``progress`` is
+        told (prompts done, all prompts)."""
         ...
 
 

@@ -34,17 +34,16 @@ class GreedySampler(BatchSampler):
     def _batches(self, prompts: Sequence[IntArray], rooms: Sequence[int], *, pad: bool) -> Iterator[list[int]]:
         """Longest first, so that a batch that does not fit memory fails at once; all with the same room for new tokens,
         and without ``pad`` all of one length."""
-        ordered = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
-        start = 0
-        while start < len(ordered):
-            first = ordered[start]
-            row = len(prompts[first]) + max(rooms)
-            batch = ordered[start : start + max(1, self.max_batch_tokens // row)]
-            batch = [index for index in batch if rooms[index] == rooms[first]]
-            if not pad:
-                batch = [index for index in batch if len(prompts[index]) == len(prompts[first])]
-            yield batch
-            start += len(batch)
+        alike: dict[tuple[int, int | None], list[int]] = {}
+        for index in sorted(range(len(prompts)), key=lambda index: -len(prompts[index])):
+            alike.setdefault((rooms[index], None if pad else len(prompts[index])), []).append(index)
+        for (room, _), group in alike.items():
+            start = 0
+            while start < len(group):
+                row = len(prompts[group[start]]) + room
+                batch = group[start : start + max(1, self.max_batch_tokens // row)]
+                yield batch
+                start += len(batch)
 
     def _generate_batch(self, prompts: Sequence[IntArray], max_new_tokens: int) -> list[list[int]]:
         """The new tokens of each prompt, with what follows the first stop token."""

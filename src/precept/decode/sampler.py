@@ -44,16 +44,17 @@ class BatchSampler(ABC):
         self,
         prompts: Sequence[IntArray],
         *,
-        max_new_tokens: int,
+        max_new_tokens: int | Sequence[int],
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Generation]:
-        """One generation a prompt, in the order asked. ``progress`` is told (prompts done, all prompts)."""
+        """See ``ports.Sampler``."""
+        bounds = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
         generations: dict[int, Generation] = {}
         for index, prompt in enumerate(prompts):
             if reason := self._refusal(len(prompt)):
                 generations[index] = Generation(ids=(), text="", finished=False, refused=reason)
         fitting = [index for index in range(len(prompts)) if index not in generations]
-        rooms = [self._room(len(prompts[index]), max_new_tokens) for index in fitting]
+        rooms = [self._room(len(prompts[index]), bounds[index]) for index in fitting]
         with evaluation_mode(self.model), forward_only(self.model, self.compute_dtype):
             for batch, ids in self._answer([prompts[index] for index in fitting], rooms):
                 places = [fitting[row] for row in batch]

@@ -19,13 +19,6 @@ def first_line(output: str) -> str:
     return output.strip().partition("\n")[0].rstrip()
 
 
-def first_sentence(output: str) -> str:
-    """Of the first line what stands up to its first full stop: what a base model that writes on can be given."""
-    line = first_line(output)
-    head, stop, _ = line.partition(". ")
-    return head + stop.rstrip()
-
-
 def bbh_direct(output: str) -> str:
     """The text before the first line feed, stripped, without one final period: the rule behind the published
     answer-only accuracies of BIG-Bench Hard (2210.09261)."""

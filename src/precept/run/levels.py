@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from precept.bundled.tasks import Question
-from precept.evaluate import Item
-from precept.evaluate.extract import first_line, first_sentence
+from precept.evaluate import Item, ItemResult, summarize
+from precept.evaluate.extract import first_line
 from precept.evaluate.metrics import SCORES
-from precept.evaluate.statistics import interval, paired_difference
 from precept.run.console import progress_line
 from precept.types import IntArray, Message, Source, TokenSequence
 
@@ -46,15 +45,15 @@ def ask_base(model: OpenedModel, asked: Sequence[Asked]) -> dict[str, list[str]]
     """Four ways to ask a model that follows no instructions: the plain question, or two worked examples before it;
     and each again with the options of a choice by likelihood instead of what is generated.
 
-    Generation ends at an end token or a line feed, and counts up to the end of its first sentence.
+    Generation ends at an end token, a line feed or a full stop, which no score looks at.
     """
     tokenizer = model.loaded.tokenizer
-    breaks = [index for index in tokenizer.get_vocab().values() if "\n" in tokenizer.decode([index])]
-    stop = (*model.stop_ids, *breaks)
+    texts = {index: tokenizer.decode([index]) for index in tokenizer.get_vocab().values()}
+    stop = (*model.stop_ids, *(index for index, text in texts.items() if "\n" in text or text == "."))
     answers = {}
     for name, count in (("base, question alone", 0), ("base, 2 examples", 2)):
         prompts = [_without_ends(model, _messages(entry.question, examples=count)) for entry in asked]
-        written = [first_sentence(text) for text in _generate(model, asked, prompts, stop, name)]
+        written = [first_line(text) for text in _generate(model, asked, prompts, stop, name)]
         answers[name] = written
         answers[f"{name}, options by likelihood"] = _choose(model, asked, prompts, written)
     return answers
@@ -75,23 +74,24 @@ def ask_rules(asked: Sequence[Asked]) -> dict[str, list[str]]:
 def score_level(asked: Sequence[Asked], tuned: Sequence[str], base: Answers, rules: Answers) -> dict[str, Any]:
     """One level's entry of the document. The base column is the way of asking with the highest exact match; the other
     ways stand beside the rules. ``best_other`` compares with the best of all of them on the same items."""
-    scores = {name: _scores(asked, answers) for name, answers in {"tuned": tuned, **base, **rules}.items()}
-    exact = {name: float(np.mean(own["exact_match"])) for name, own in scores.items()}
-    chosen = max(base, key=lambda name: exact[name])
-    best = max((name for name in scores if name != "tuned"), key=lambda name: exact[name])
-    ours = scores["tuned"]
+    ours = _results(asked, tuned)
+    others = {name: _results(asked, answers) for name, answers in {**base, **rules}.items()}
+    overall = {name: summarize({name: own})["overall"] for name, own in others.items()}
+    ranked = sorted(others, key=lambda name: -overall[name]["exact_match"]["value"])
+    way = next(name for name in ranked if name in base)
+    whole = summarize({"tuned": ours}, against={"tuned": others[way]})
     return {
-        "base": _means(scores[chosen]),
-        "base_way": chosen,
-        "tuned": _means(ours),
-        "baselines": {name: _means(own) for name, own in scores.items() if name not in ("tuned", chosen)},
-        "difference": {metric: paired_difference(ours[metric], scores[chosen][metric]) for metric in METRICS},
+        "base": overall.pop(way),
+        "base_way": way,
+        "tuned": whole["overall"],
+        "baselines": overall,
+        "difference": whole["difference"],
         "best_other": {
-            "name": best,
-            "difference": {metric: paired_difference(ours[metric], scores[best][metric]) for metric in METRICS},
+            "name": ranked[0],
+            "difference": summarize({"tuned": ours}, against={"tuned": others[ranked[0]]})["difference"],
         },
-        "parts": _parts(asked, ours["exact_match"], lambda question: question.wording),
-        "tasks": _parts(asked, ours["exact_match"], lambda question: question.task),
+        "parts": _scores_by(ours, [entry.question.wording for entry in asked]),
+        "tasks": _scores_by(ours, [entry.question.task for entry in asked]),
     }
 
 
@@ -113,29 +113,20 @@ def _without_ends(model: OpenedModel, messages: Sequence[Message]) -> IntArray:
 def _generate(
     model: OpenedModel, asked: Sequence[Asked], prompts: Sequence[IntArray], stop: Sequence[int], label: str
 ) -> list[str]:
-    """What is generated for each prompt; the tasks with short answers apart, since a base model rarely stops."""
-    rooms = _rooms(model, asked)
+    """What is generated for each prompt."""
     sampler = model.sampler(stop_ids=stop)
-    texts = [""] * len(asked)
     with progress_line(label, total=len(asked)) as progress:
-        done = 0
-        for room in sorted(set(rooms)):
-            places = [place for place, own in enumerate(rooms) if own == room]
-            generations = sampler.generate([prompts[place] for place in places], max_new_tokens=room)
-            for place, generation in zip(places, generations, strict=True):
-                texts[place] = generation.text
-            done += len(places)
-            progress(done, len(asked))
-    return texts
+        generations = sampler.generate(prompts, max_new_tokens=_rooms(model, asked), progress=progress)
+    return [generation.text for generation in generations]
 
 
 def _rooms(model: OpenedModel, asked: Sequence[Asked]) -> list[int]:
-    """New tokens for each question: those of its task's longest right answer and ``ROOM`` more, in steps of it."""
+    """New tokens for each question: those of its task's longest right answer and ``ROOM`` more."""
     longest: dict[str, int] = {}
     for entry in asked:
         length = len(model.loaded.tokenizer(f" {entry.question.reference}", add_special_tokens=False).input_ids)
         longest[entry.question.task] = max(longest.get(entry.question.task, 0), length)
-    return [-(-longest[entry.question.task] // ROOM) * ROOM + ROOM for entry in asked]
+    return [longest[entry.question.task] + ROOM for entry in asked]
 
 
 def _choose(
@@ -166,27 +157,24 @@ def _choose(
     return chosen
 
 
-def _scores(asked: Sequence[Asked], answers: Sequence[str]) -> dict[str, list[float]]:
-    return {
-        metric: [SCORES[metric](answer, entry.question.reference) for entry, answer in zip(asked, answers, strict=True)]
-        for metric in METRICS
-    }
+def _results(asked: Sequence[Asked], answers: Sequence[str]) -> list[ItemResult]:
+    return [
+        ItemResult(
+            question.id,
+            question.task,
+            question.prompt,
+            (question.reference,),
+            output=answer,
+            extracted=answer,
+            scores={metric: SCORES[metric](answer, question.reference) for metric in METRICS},
+        )
+        for question, answer in zip((entry.question for entry in asked), answers, strict=True)
+    ]
 
 
-def _means(scores: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
-    return {metric: _mean(values) for metric, values in scores.items()}
-
-
-def _mean(values: Sequence[float]) -> dict[str, float]:
-    low, high = interval(values)
-    return {"value": float(np.mean(values)), "low": low, "high": high, "n": len(values)}
-
-
-def _parts(
-    asked: Sequence[Asked], exact: Sequence[float], key: Callable[[Question], str]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """The tuned model's exact match by a property of the questions."""
-    groups: dict[str, list[float]] = {}
-    for entry, value in zip(asked, exact, strict=True):
-        groups.setdefault(key(entry.question), []).append(value)
-    return {name: {"exact_match": _mean(values)} for name, values in groups.items()}
+def _scores_by(results: Sequence[ItemResult], names: Sequence[str]) -> dict[str, Any]:
+    """The scores of each group of results, by its name."""
+    groups: dict[str, list[ItemResult]] = {}
+    for name, result in zip(names, results, strict=True):
+        groups.setdefault(name, []).append(result)
+    return dict(summarize(groups)["tasks"])

@@ -20,6 +20,7 @@ from precept.run.evaluate import RESULT
 from precept.run.levels import Asked, ask_base, ask_rules, ask_tuned, score_level
 from precept.run.merge import merge
 from precept.run.output import write_atomic
+from precept.run.report_levels import ITEMS
 from precept.run.train import train
 
 MODEL = "bundled"
@@ -61,20 +62,13 @@ def quickstart(*, output: Path | None, seed: int, began: float) -> dict[str, Any
     data = [str(folder / "tasks" / "training.jsonl"), str(_write_replay(world, folder / "tasks" / "replay.jsonl"))]
     train("sft", model=MODEL, data=data, output=adapter, pairs={**TUNING, "seed": seed})
     merge(str(adapter), output=tuned, fresh=False, as_json=False)
-    levels = _measure(tasks, tuned, folder / "levels")
+    result = {"model": str(tuned), "seed": seed, **_measure(tasks, tuned, folder / "levels")}
+    write_atomic(folder / "levels" / RESULT, orjson.dumps(result, option=orjson.OPT_INDENT_2))
 
     from precept.run.report import report
 
-    document = {
-        "levels": levels,
-        "seconds": time.perf_counter() - began,
-        "model": str(tuned),
-        "report": report(folder, output=None)["report"],
-        "items": str(folder / "levels" / "items.jsonl"),
-        "seed": seed,
-    }
-    write_atomic(folder / "levels" / RESULT, orjson.dumps(document, option=orjson.OPT_INDENT_2))
-    return document
+    page = report(folder, output=None)["report"]
+    return {**result, "report": page, "seconds": time.perf_counter() - began}
 
 
 def _write_replay(world: World, path: Path) -> Path:
@@ -84,7 +78,7 @@ def _write_replay(world: World, path: Path) -> Path:
 
 
 def _measure(tasks: Tasks, tuned: Path, folder: Path) -> dict[str, Any]:
-    """Ask everyone every question; writes the items and the scores, returns the scores by level."""
+    """Ask everyone every question and write the items; returns where they are, and the scores by level."""
     from precept.run.opened import open_model
 
     asked = [Asked(level, q) for level, own in tasks.levels.items() for task in own for q in questions(task)]
@@ -106,9 +100,9 @@ def _measure(tasks: Tasks, tuned: Path, folder: Path) -> dict[str, Any]:
             for one, ours_one, theirs in zip(own, answers, base_own[entry["base_way"]], strict=True)
         ]
     folder.mkdir()
-    write_atomic(folder / "items.jsonl", b"".join(orjson.dumps(line) + b"\n" for line in lines))
-    write_atomic(folder / RESULT, orjson.dumps({"levels": levels, "model": str(tuned)}))
-    return levels
+    items = folder / ITEMS
+    write_atomic(items, b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    return {"levels": levels, "items": str(items)}
 
 
 def _at(answers: Mapping[str, Sequence[str]], places: Sequence[int]) -> dict[str, list[str]]:

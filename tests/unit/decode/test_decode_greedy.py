@@ -48,6 +48,14 @@ def test_a_batch_gives_what_each_prompt_gives_alone(family):
         assert list(generation.ids) == greedy_by_hand(model, prompt, 12)
 
 
+def test_each_prompt_may_have_its_own_bound():
+    model = tiny_model("llama")
+    bounds = [7, 2, 12, 2]
+    free = sampler(model, stop_ids=[]).generate(PROMPTS, max_new_tokens=12)
+    bounded = sampler(model, stop_ids=[]).generate(PROMPTS, max_new_tokens=bounds)
+    assert [g.ids for g in bounded] == [g.ids[:bound] for g, bound in zip(free, bounds, strict=True)]
+
+
 def test_a_recurrent_model_that_reads_padding_is_never_padded():
     torch.manual_seed(0)
     sizes = {"vocab_size": 384, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 48}

@@ -101,6 +101,14 @@ def test_small_forests_and_batches_keep_the_order_asked():
     assert len(told) > 2
 
 
+def test_each_prompt_may_have_its_own_bound():
+    model = tiny_model("llama")
+    bounds = [5, 1, 9, 1, 3, 12]
+    expected = greedy(model, stop_ids=[]).generate(PROMPTS, max_new_tokens=bounds)
+    assert shared(model, stop_ids=[]).generate(PROMPTS, max_new_tokens=bounds) == expected
+    assert [len(generation.ids) for generation in expected] == bounds
+
+
 def test_a_prompt_that_does_not_fit_is_refused_and_not_cut():
     model = tiny_model("llama")
     long = np.full(30, 9, np.int32)

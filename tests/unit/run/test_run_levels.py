@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,12 +56,13 @@ class Recorder:
         self.prompts: list[list[int]] = []
         self.stop_ids: tuple[int, ...] = ()
 
-    def generate(self, prompts: list[np.ndarray], *, max_new_tokens: int) -> list[Generation]:
+    def generate(self, prompts: list[np.ndarray], *, max_new_tokens: list[int], **options: Any) -> list[Generation]:
+        assert len(max_new_tokens) == len(prompts)
         self.prompts += [list(map(int, prompt)) for prompt in prompts]
         return [Generation((), "First thing. Second thing.\nThird", False) for _ in prompts]
 
 
-def test_the_base_sees_worked_examples_without_ends_and_stops_at_a_line_feed(
+def test_the_base_sees_worked_examples_without_ends_and_stops_at_a_line_feed_or_full_stop(
     base_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = open_model(str(base_folder), chat_template="plain")
@@ -80,13 +82,14 @@ def test_the_base_sees_worked_examples_without_ends_and_stops_at_a_line_feed(
     assert shown == f"{tokenizer.bos_token}{worked}{asked}"
     for prompt in recorder.prompts:
         assert not set(prompt) & set(model.stop_ids)
-    assert any("\n" in tokenizer.decode([token]) for token in recorder.stop_ids)
-    assert answers["base, question alone"] == ["First thing."] * 4
+    ends = {tokenizer.decode([token]) for token in recorder.stop_ids}
+    assert {"\n", "."} <= ends
+    assert answers["base, question alone"] == ["First thing. Second thing."] * 4
     chosen = answers["base, 2 examples, options by likelihood"]
     assert [choice in entry.question.options for choice, entry in zip(chosen, ASKED, strict=True)] == [True] * 3 + [
         False
     ]
-    assert chosen[3] == "First thing."
+    assert chosen[3] == "First thing. Second thing."
     assert ask_tuned(model, ASKED)[0] == "First thing. Second thing."
 
 
