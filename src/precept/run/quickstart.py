@@ -64,12 +64,15 @@ def quickstart(*, output: Path | None, seed: int, began: float) -> dict[str, Any
     train("sft", model=MODEL, data=data, output=adapter, pairs={**TUNING, "seed": seed})
     merge(str(adapter), output=tuned, fresh=False, as_json=False)
     result = {"model": str(tuned), "seed": seed, **_measure(tasks, tuned, folder / "levels")}
-    write_atomic(folder / "levels" / RESULT, orjson.dumps(result, option=orjson.OPT_INDENT_2))
+    stored = folder / "levels" / RESULT
+    write_atomic(stored, orjson.dumps(result))
 
     from precept.run.report import report
 
-    page = report(folder, output=None)["report"]
-    return {**result, "report": page, "seconds": time.perf_counter() - began}
+    page = report(folder, output=None)["report"]  # reads what is stored so far
+    document = {**result, "report": page, "seconds": time.perf_counter() - began}
+    write_atomic(stored, orjson.dumps(document, option=orjson.OPT_INDENT_2))
+    return document
 
 
 def _write_replay(world: World, path: Path) -> Path:
