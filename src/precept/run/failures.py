@@ -16,7 +16,7 @@ FULL_WORDS = ("no space left on device", "file too large", "disk quota exceeded"
 def explain_failure(error: Exception) -> PreceptError | None:
     """The error that tells a user what the machine refused and the way out; None for what is no such refusal."""
     words = str(error).lower()
-    if isinstance(error, MemoryError) or any(sign in words for sign in NO_MEMORY_WORDS):
+    if is_out_of_memory(error):
         return WorkError(
             "the memory of this machine does not suffice",
             code="out-of-memory",
@@ -43,6 +43,12 @@ def explain_failure(error: Exception) -> PreceptError | None:
             do="check its permissions, or name another path",
         )
     return None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """True for what Python, torch and C++ libraries raise when memory runs out."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or any(sign in words for sign in NO_MEMORY_WORDS)
 
 
 def _first_line(error: BaseException) -> str:

@@ -21,8 +21,6 @@ from precept.run.settings import RunSettings
 from precept.types import Conversation, Forest, Row, TokenSequence
 
 LONGEST_DEFAULT = 4096
-# On a processor larger forests gain little; few-shot prompts share more in forests of 4,096.
-CPU_TOKENS, GPU_TOKENS = 2048, 8192
 
 
 @dataclass(frozen=True)
@@ -144,15 +142,6 @@ class ForestMaker:
         sequences = [self._sequences[i] for i in indices]
         groups = cut(sequences, max_tokens=self.max_tokens, share=self._share, switches=self._switches)
         return [build_forest([sequences[i] for i in group], share=self._share) for group in groups]
-
-
-def tokens_per_forest(settings: RunSettings, sequences: Sequence[TokenSequence], *, device: str) -> int:
-    """The budget of distinct tokens: what was set, else the longest sequence or what keeps this device busy."""
-    longest = max(len(sequence.ids) for sequence in sequences)
-    wanted = settings.loop.max_tokens_per_forest
-    if wanted == "auto":
-        return max(longest, CPU_TOKENS if device == "cpu" else GPU_TOKENS)
-    return max(longest, wanted)
 
 
 def sample_prompts(rows: Sequence[Row], *, count: int) -> list[Conversation]:

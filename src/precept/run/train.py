@@ -71,16 +71,27 @@ def _train(
     began: float,
 ) -> dict[str, Any]:
     """Render, load, fit, save: torch is imported from here on."""
+    from precept.run.memory import tokens_per_forest
     from precept.run.prepare import load_for_training, render_data
     from precept.run.training import Run
 
     data = render_data(raw, folder, settings, date=datetime.date.fromisoformat(manifest["template_date"]))
     loaded, chosen = load_for_training(folder, data, settings)
-    out.claim(manifest)
+    stored = (out.stored or {}).get("tokens_per_forest")
+    max_tokens = tokens_per_forest(settings, data.train.sequences, loaded, stored=stored)
+    out.claim({**manifest, "tokens_per_forest": max_tokens})
     _compare_machine(out)
     with _stop_on_signal() as stop:
         run = Run(
-            out, raw, data, loaded, chosen, settings, method=manifest["method"], stop_requested=lambda: bool(stop)
+            out,
+            raw,
+            data,
+            loaded,
+            chosen,
+            settings,
+            method=manifest["method"],
+            max_tokens=max_tokens,
+            stop_requested=lambda: bool(stop),
         )
         counters = run.fit()
     result = run.save(counters, seconds=time.perf_counter() - began)

@@ -18,8 +18,9 @@ from precept.objectives import sft
 from precept.ports import Objective
 from precept.run.card import model_card
 from precept.run.console import say
+from precept.run.memory import explain_out_of_memory
 from precept.run.output import Output, write_atomic
-from precept.run.prepare import ForestMaker, RenderedData, sample_prompts, tokens_per_forest
+from precept.run.prepare import ForestMaker, RenderedData, sample_prompts
 from precept.run.progress import make_monitor
 from precept.run.provenance import data_manifest, schedule_lines
 from precept.run.rows import RawData
@@ -45,19 +46,19 @@ class Run:
         settings: RunSettings,
         *,
         method: str,
+        max_tokens: int,
         stop_requested: Callable[[], bool],
     ) -> None:
         self.out, self.raw, self.data, self.loaded, self.chosen = out, raw, data, loaded, chosen
         self.settings, self.method, self.stop_requested = settings, method, stop_requested
         sequences = data.train.sequences
-        budget = tokens_per_forest(settings, sequences, device=str(loaded.device))
-        self.forests = ForestMaker(sequences, chosen, max_tokens=budget)
+        self.forests = ForestMaker(sequences, chosen, max_tokens=max_tokens)
         self.schedule = Schedule(len(sequences), settings.loop.batch_size, seed=settings.loop.seed, data_hash=raw.hash)
         self.total = total_steps(settings.loop, self.schedule.steps_per_epoch)
         default = DEFAULT_LEARNING_RATES[(method, settings.model.adapter)]
         self.learning_rate = settings.optimizer.learning_rate or default
         held_out = data.held_out.sequences if data.held_out else []
-        self.held_out = ForestMaker(held_out, chosen, max_tokens=budget)(range(len(held_out))) if held_out else []
+        self.held_out = ForestMaker(held_out, chosen, max_tokens=max_tokens)(range(len(held_out))) if held_out else []
         self.checkpoints = CheckpointStore(out.folder, keep=settings.loop.save_total_limit)
 
     def fit(self) -> Counters:
@@ -89,6 +90,13 @@ class Run:
         self.loaded.model.train()
         try:
             return fit(work, optimizer_settings=self.settings.optimizer, settings=loop)
+        except (MemoryError, RuntimeError) as error:
+            longest = max(len(sequence.ids) for sequence in self.data.train.sequences)
+            tokens = self.forests.max_tokens
+            told = explain_out_of_memory(error, self.settings, self.loaded, tokens=tokens, longest=longest)
+            if told is None:
+                raise
+            raise told from error
         finally:
             monitor.close()
 
