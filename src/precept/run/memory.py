@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,15 +114,27 @@ def automatic_budget(
     return chosen
 
 
+@contextmanager
+def told_by_part(
+    settings: RunSettings, loaded: LoadedModel, sequences: Sequence[TokenSequence], *, tokens: int
+) -> Iterator[None]:
+    """Turn running out of memory into an error that names the part that grew. ``tokens`` is the budget of a forest."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        longest = max(len(sequence.ids) for sequence in sequences)
+        raise explain_out_of_memory(error, settings, loaded, tokens=tokens, longest=longest) from error
+
+
 def explain_out_of_memory(
     error: Exception, settings: RunSettings, loaded: LoadedModel, *, tokens: int, longest: int
-) -> WorkError | None:
-    """Which part grew, and the first three changes with what each saves; None for another failure.
+) -> WorkError:
+    """Which part grew, and the first three changes with what each saves.
 
     ``tokens`` is the run's budget of a forest, for a failure outside one.
     """
-    if not is_out_of_memory(error):
-        return None
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     forest = next((f.f_locals["forest"] for f in frames if "forest" in f.f_locals), None)
     size = tokens if forest is None else forest.distinct_tokens

@@ -12,13 +12,14 @@ import torch
 from precept.decode import GreedySampler
 from precept.forest import Schedule
 from precept.models.load import LoadedModel
+from precept.models.precision import NAMED
 from precept.models.probe import Chosen
 from precept.models.save import save_model, trainable_state
 from precept.objectives import sft
 from precept.ports import Objective
 from precept.run.card import model_card
 from precept.run.console import say
-from precept.run.memory import explain_out_of_memory
+from precept.run.memory import told_by_part
 from precept.run.output import Output, write_atomic
 from precept.run.prepare import ForestMaker, RenderedData, sample_prompts
 from precept.run.progress import make_monitor
@@ -89,14 +90,8 @@ class Run:
         )
         self.loaded.model.train()
         try:
-            return fit(work, optimizer_settings=self.settings.optimizer, settings=loop)
-        except (MemoryError, RuntimeError) as error:
-            longest = max(len(sequence.ids) for sequence in self.data.train.sequences)
-            tokens = self.forests.max_tokens
-            told = explain_out_of_memory(error, self.settings, self.loaded, tokens=tokens, longest=longest)
-            if told is None:
-                raise
-            raise told from error
+            with told_by_part(self.settings, self.loaded, self.data.train.sequences, tokens=self.forests.max_tokens):
+                return fit(work, optimizer_settings=self.settings.optimizer, settings=loop)
         finally:
             monitor.close()
 
@@ -171,7 +166,7 @@ class Run:
         """The saved weights are the masters rounded: tell what that does to the held-out loss."""
         with torch.no_grad():
             for parameter in self.loaded.model.parameters():
-                parameter.copy_(parameter.to(_torch_dtype(dtype)))
+                parameter.copy_(parameter.to(NAMED[dtype]))
         after = self.evaluation_loss()
         say(
             f"saved as {dtype}: evaluation loss {after:.6f}, {after - (before or 0.0):+.2e} against the float32 masters"
@@ -196,7 +191,3 @@ def _evaluating(model: Any) -> Iterator[None]:
             yield
     finally:
         model.train(training)
-
-
-def _torch_dtype(name: str) -> torch.dtype:
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
