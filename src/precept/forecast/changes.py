@@ -8,6 +8,9 @@ from precept.forecast.memory import Activations, Training, analytic_activations,
 from precept.forecast.shape import ModelShape
 
 
+LORA_RANK = 16  # what adapter=lora takes when nothing else is said
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A setting as it is written, and the bytes that it saves alone."""
@@ -40,6 +43,12 @@ def propose_changes(
         share = predicted * size // max(1, tokens)
         return now - sum(count_parts(shape, other, scaled, tokens=size, predicted=share).values())
 
+    lean_base = replace(
+        training,
+        rank=training.rank or LORA_RANK,
+        targets=None if training.adapter == "none" else training.targets,
+        weight_bytes=max(base_bytes, training.compute_bytes),
+    )
     found = []
     smaller = max(longest, tokens // 2)
     if smaller < tokens:
@@ -48,10 +57,10 @@ def propose_changes(
         lean = replace(training, checkpointing=True)
         found.append(Change("gradient_checkpointing=true", saved(lean), "about a third more time"))
     if training.adapter == "none":
-        frozen = replace(training, adapter="lora", weight_bytes=max(base_bytes, training.compute_bytes))
+        frozen = replace(lean_base, adapter="lora")
         found.append(Change("adapter=lora", saved(frozen), "low-rank changes in place of all weights"))
     if training.adapter != "qlora":
-        packed = replace(training, adapter="qlora", weight_bytes=max(base_bytes, training.compute_bytes))
+        packed = replace(lean_base, adapter="qlora")
         found.append(Change("adapter=qlora", saved(packed), "a base rounded to 4 bits; extra 'quant'"))
     return [change for change in found if change.saves_bytes > 0]
 

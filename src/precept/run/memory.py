@@ -50,10 +50,11 @@ def memory_needs(base: Path, settings: RunSettings, *, device: torch.device, eag
     base_dtype = STORED.get(stored_dtype(base), torch.float32)
     compute = choose_compute_dtype(model.dtype, device, base_dtype=base_dtype, train=True)
     weight = choose_weight_dtype(model.adapter, base_dtype=base_dtype, compute_dtype=compute, train=True)
-    targets = model.lora_target_modules
+    adapted = model.adapter != "none"  # else these keys have no effect, and reading them would say that they have
+    targets = model.lora_target_modules if adapted else ()
     training = Training(
         adapter=model.adapter,
-        rank=model.lora_r,
+        rank=model.lora_r if adapted else 0,
         targets=None if isinstance(targets, str) else targets,
         weight_bytes=weight.itemsize,
         compute_bytes=compute.itemsize,
