@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from precept.settings import Settings
 
 ALL_LINEAR: Literal["all-linear"] = "all-linear"
 
 
-class ModelSettings(BaseModel):
+class ModelSettings(Settings):
     """What happens to the base model before the first step."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     adapter: Literal["none", "lora", "dora", "qlora"] = "none"
     """``none`` trains every weight; ``lora`` and ``dora`` add low-rank matrices to a frozen base; ``qlora``

@@ -53,7 +53,7 @@ class Drafter:
         self.conversations = conversations
         self._encoder = encoder
         self._settings = settings
-        self._split = always_split or settings.turns == "split"
+        self._always_split = always_split
         self._whole_shapes: dict[object, bool] = {}
 
     def drafts(self, row: Conversation | Comparison) -> list[Draft]:
@@ -66,7 +66,7 @@ class Drafter:
     def _drafts(self, row: Conversation | Comparison, messages: tuple[Message, ...], first: int) -> list[Draft]:
         """The drafts of one list of messages, of which those from ``first`` on may be trained."""
         plan = Plan(messages, row.tools, self._wishes(messages, first), row.source)
-        if self._split:
+        if self._always_split or self._settings.turns == "split":
             return self._split_drafts(plan)
         layout = self._lay_out(plan)
         # An answer that is compared stays one sequence: it has one score.

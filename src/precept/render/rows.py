@@ -44,6 +44,7 @@ class RowsPass:
         self._drafter = drafter
         self._encode = sequences
         self._settings = settings
+        self._over_length = settings.over_length
         self._limit = max_length
         self._counts = RenderCounts(rows=len(rows))
         self._kept: dict[int, list[TokenSequence]] = {}
@@ -154,7 +155,7 @@ class RowsPass:
         """Apply the policy to the rows that are too long, and count what each policy would lose."""
         if not self._too_long:
             return
-        counts, policy = self._counts, self._settings.over_length
+        counts, policy = self._counts, self._over_length
         counts.rows_over_length = len(self._too_long)
         for other in lengths.POLICIES:
             lost_rows = lost_tokens = 0

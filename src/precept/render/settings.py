@@ -5,17 +5,17 @@ from __future__ import annotations
 import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from precept.settings import Settings
 
 OverLength = Literal["error", "drop", "cut_turns", "cut_left", "cut_right", "split"]
 TurnsMode = Literal["whole", "split", "auto"]
 SpecialTokensInText = Literal["error", "as_text", "allow"]
 
 
-class RenderSettings(BaseModel):
+class RenderSettings(Settings):
     """How rows become token sequences."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     chat_template: str | None = None
     """A .jinja file or the name of a shipped template; by default the tokenizer's own."""

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from precept.errors import InputError
 from precept.models.settings import ModelSettings
 from precept.render import RenderSettings
+from precept.settings import Settings
 from precept.train.settings import LoopSettings, OptimizerSettings
 
 
-class DataSettings(BaseModel):
+class DataSettings(Settings):
     """Which rows are trained and which are held out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     data: tuple[str, ...] = ()
     """Files, folders, `path#500` for the first rows, or `hf:owner/name[:split]`."""
@@ -42,13 +41,17 @@ class RunSettings:
     optimizer: OptimizerSettings
     loop: LoopSettings
 
+    @property
+    def parts(self) -> tuple[Settings, ...]:
+        """The settings of each class."""
+        return (self.data, self.render, self.model, self.optimizer, self.loop)
+
     def flat(self) -> dict[str, Any]:
         """Every key with its value, as run.yaml stores them."""
-        parts = (self.data, self.render, self.model, self.optimizer, self.loop)
-        return {key: value for part in parts for key, value in part.model_dump(mode="json").items()}
+        return {key: value for part in self.parts for key, value in part.model_dump(mode="json").items()}
 
 
-CLASSES: dict[str, type[BaseModel]] = {
+CLASSES: Mapping[str, type[Settings]] = {
     "data": DataSettings,
     "render": RenderSettings,
     "model": ModelSettings,
@@ -94,18 +97,23 @@ def read_scalar(text: str) -> Any:
         return text
 
 
-def parse_settings(pairs: Mapping[str, Any], *, where: Callable[[str], str | None] = lambda key: None) -> RunSettings:
+def parse_settings(
+    pairs: Mapping[str, Any],
+    *,
+    where: Callable[[str], str | None] = lambda key: None,
+    classes: Mapping[str, type[Settings]] = CLASSES,
+) -> RunSettings:
     """Check flat keys and sort them into the settings classes. ``where`` tells the file and line of a key.
 
     Raises InputError for an unknown key, with the nearest valid one, and for a value that does not fit.
     """
     flat = _batch_size_as_product(dict(pairs), where)
-    owners = {key: name for name, cls in CLASSES.items() for key in cls.model_fields}
+    owners = {key: name for name, cls in classes.items() for key in cls.model_fields}
     for key in flat:
         if key not in owners:
             raise unknown_key(key, list(owners), where=where(key))
     parts: dict[str, Any] = {}
-    for name, cls in CLASSES.items():
+    for name, cls in classes.items():
         own = {key: _as_list(key, value) for key, value in flat.items() if owners[key] == name}
         _refuse_truths(cls, own, where)
         try:
@@ -126,7 +134,7 @@ def unknown_key(key: str, valid: Sequence[str], *, where: str | None, kind: str 
     )
 
 
-def _refuse_truths(cls: type[BaseModel], given: Mapping[str, Any], where: Callable[[str], str | None]) -> None:
+def _refuse_truths(cls: type[Settings], given: Mapping[str, Any], where: Callable[[str], str | None]) -> None:
     """``batch_size=true`` is a slip: pydantic would read it as 1."""
     for key, value in given.items():
         annotation = cls.model_fields[key].annotation

@@ -19,7 +19,9 @@ from precept.run.fingerprint import fingerprint
 from precept.run.machine import describe_machine
 from precept.run.output import Output, open_output, stored_result
 from precept.run.rows import RawData, read_data
-from precept.run.settings import RunSettings, parse_settings, unknown_key
+from precept.run.settings import CLASSES, RunSettings, parse_settings, unknown_key
+from precept.run.unread import refuse_unread
+from precept.settings import Settings
 
 METHODS = ("sft",)
 
@@ -34,12 +36,16 @@ def train(
     fresh: bool = False,
     allow_changed: bool = False,
     where: Callable[[str], str | None] = lambda key: None,
+    classes: Mapping[str, type[Settings]] = CLASSES,
 ) -> dict[str, Any]:
-    """Run, resume or report one training step; returns the JSON document of ``precept train``."""
+    """Run, resume or report one training step; returns the JSON document of ``precept train``.
+
+    ``where`` tells the file and line of a key, ``classes`` which settings there are.
+    """
     began = time.perf_counter()
     if method not in METHODS:
         raise unknown_key(method, METHODS, where=None, kind="method")
-    settings = parse_settings({**pairs, "data": [*data, *pairs.get("data", ())]}, where=where)
+    settings = parse_settings({**pairs, "data": [*data, *pairs.get("data", ())]}, where=where, classes=classes)
     if not settings.data.data:
         raise InputError("no data was named", code="no-data", do="add --data FILE")
     folder = resolve_model(model)
@@ -58,7 +64,7 @@ def train(
         return result
     with open_output(output, manifest, fresh=fresh, allow_changed=allow_changed) as out:
         manifest["template_date"] = _template_date(settings, out).isoformat()
-        return _train(out, manifest, checked, raw, settings, began=began)
+        return _train(out, manifest, checked, raw, settings, where=where, began=began)
 
 
 def _train(
@@ -68,6 +74,7 @@ def _train(
     raw: RawData,
     settings: RunSettings,
     *,
+    where: Callable[[str], str | None],
     began: float,
 ) -> dict[str, Any]:
     """Render, load, fit, save: torch is imported from here on."""
@@ -79,8 +86,6 @@ def _train(
     loaded, chosen = load_for_training(folder, data, settings)
     stored = (out.stored or {}).get("tokens_per_forest")
     max_tokens = tokens_per_forest(settings, data.train.sequences, loaded, stored=stored)
-    out.claim({**manifest, "tokens_per_forest": max_tokens})
-    _compare_machine(out)
     with _stop_on_signal() as stop:
         run = Run(
             out,
@@ -93,6 +98,9 @@ def _train(
             max_tokens=max_tokens,
             stop_requested=lambda: bool(stop),
         )
+        refuse_unread(settings, where=where)
+        out.claim({**manifest, "tokens_per_forest": max_tokens})
+        _compare_machine(out)
         counters = run.fit()
     result = run.save(counters, seconds=time.perf_counter() - began)
     out.complete(result)

@@ -19,13 +19,10 @@ from precept.errors import WorkError
 from precept.ports import Monitor, Objective, Policy
 from precept.train.checkpoint import Checkpoint, CheckpointStore, random_state, restore_random_state
 from precept.train.optimizer import (
-    learning_rate_at,
-    make_optimizer,
     optimizer_tensors,
     restore_optimizer,
     scale_and_clip,
 )
-from precept.train.settings import LoopSettings, OptimizerSettings
 from precept.types import Forest
 
 
@@ -49,20 +46,27 @@ class Counters:
 
 @dataclass(frozen=True)
 class Work:
-    """What one run trains: the collaborators are handed in.
+    """What one run trains, and how: collaborators and plain values, so that all settings are read before it begins.
 
-    ``batch_at(step)`` gives the forests of a 0-based optimizer step. ``evaluate`` returns the evaluation loss, and
-    ``sample`` records to log at an evaluation. ``stop_requested`` is asked between steps.
+    ``batch_at(step)`` and ``learning_rate_at(step)`` give the forests and the rate of a 0-based optimizer step.
+    ``evaluate`` returns the evaluation loss, and ``sample`` records to log at an evaluation; both happen at the start
+    and the end, and every ``eval_steps``. ``early_stopping_patience`` counts evaluations without a lower loss.
+    ``stop_requested`` is asked between steps.
     """
 
     policy: Policy
     objective: Objective
     parameters: Mapping[str, Tensor]
+    optimizer: torch.optim.AdamW
     batch_at: Callable[[int], Sequence[Forest]]
+    learning_rate_at: Callable[[int], float]
+    max_grad_norm: float
     total_steps: int
-    peak_learning_rate: float
+    save_steps: int
     checkpoints: CheckpointStore
     monitor: Monitor
+    eval_steps: int | None = None
+    early_stopping_patience: int | None = None
     start: Checkpoint | None = None
     evaluate: Callable[[], float] | None = None
     sample: Callable[[], list[dict[str, Any]]] | None = None
@@ -73,48 +77,45 @@ class Interrupted(WorkError):
     """The user stopped the run between two steps; a checkpoint was written."""
 
 
-def fit(work: Work, *, optimizer_settings: OptimizerSettings, settings: LoopSettings) -> Counters:
+def fit(work: Work) -> Counters:
     """Train from ``work.start``, or from the first step, to the end.
 
     Raises Interrupted when ``stop_requested`` says so, after saving, and WorkError when a loss is not finite.
     """
-    optimizer = make_optimizer(work.parameters, optimizer_settings, learning_rate=work.peak_learning_rate)
-    counters = _resume(work, optimizer)
+    counters = _resume(work)
     if counters.step == 0 and counters.eval_first is None:
-        _look(work, counters, settings)
-        if settings.early_stopping_patience is not None:
-            _save(work, optimizer, counters)  # the start may turn out to be the best
+        _look(work, counters)
+        if work.early_stopping_patience is not None:
+            _save(work, counters)  # the start may turn out to be the best
     while counters.step < work.total_steps and not counters.stopped_early:
-        record = _take_step(work, optimizer, counters, optimizer_settings)
+        record = _take_step(work, counters)
         work.monitor.log(record)
         last = counters.step == work.total_steps
-        looked = last or (settings.eval_steps is not None and counters.step % settings.eval_steps == 0)
+        looked = last or (work.eval_steps is not None and counters.step % work.eval_steps == 0)
         if looked:
-            _look(work, counters, settings)
+            _look(work, counters)
         stop = work.stop_requested() and not last
-        best_now = settings.early_stopping_patience is not None and counters.best_step == counters.step
-        if stop or last or best_now or counters.step % settings.save_steps == 0:
-            _save(work, optimizer, counters)
+        best_now = work.early_stopping_patience is not None and counters.best_step == counters.step
+        if stop or last or best_now or counters.step % work.save_steps == 0:
+            _save(work, counters)
         if stop:
             raise Interrupted(
                 f"stopped at step {counters.step} of {work.total_steps}; a checkpoint is saved",
                 code="interrupted",
                 do="run the same command again to go on",
             )
-    if settings.early_stopping_patience is not None and counters.best_step not in (None, counters.step):
+    if work.early_stopping_patience is not None and counters.best_step not in (None, counters.step):
         _restore_weights(work.parameters, work.checkpoints.load(int(counters.best_step or 0)).weights)
         counters.eval_last = counters.eval_best
     return counters
 
 
-def _take_step(
-    work: Work, optimizer: torch.optim.AdamW, counters: Counters, settings: OptimizerSettings
-) -> dict[str, Any]:
+def _take_step(work: Work, counters: Counters) -> dict[str, Any]:
     """One optimizer step over the forests of the batch; returns its record for the log."""
     began = time.perf_counter()
     step = counters.step
-    learning_rate = learning_rate_at(step, peak=work.peak_learning_rate, total=work.total_steps, settings=settings)
-    for group in optimizer.param_groups:
+    learning_rate = work.learning_rate_at(step)
+    for group in work.optimizer.param_groups:
         group["lr"] = learning_rate
     loss_sum, count, real, distinct, trained = 0.0, 0.0, 0, 0, 0
     for forest in work.batch_at(step):
@@ -126,7 +127,7 @@ def _take_step(
         distinct += forest.distinct_tokens
         trained += len(forest.answers.edge)
     mean = loss_sum / count if count else math.nan
-    norm = scale_and_clip(work.parameters, count=count, max_norm=settings.max_grad_norm) if count else math.nan
+    norm = scale_and_clip(work.parameters, count=count, max_norm=work.max_grad_norm) if count else math.nan
     if not (math.isfinite(mean) and math.isfinite(norm)):
         raise WorkError(
             f"the loss of step {step + 1} is {mean} and its gradient norm {norm}",
@@ -134,8 +135,8 @@ def _take_step(
             found=f"learning rate {learning_rate:.3g}, {trained} trained tokens",
             do="lower learning_rate or look at the rows of this step; the last checkpoint is kept",
         )
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    work.optimizer.step()
+    work.optimizer.zero_grad(set_to_none=True)
     counters.step += 1
     counters.real_tokens += real
     counters.distinct_tokens += distinct
@@ -154,14 +155,14 @@ def _take_step(
     }
 
 
-def _look(work: Work, counters: Counters, settings: LoopSettings) -> None:
+def _look(work: Work, counters: Counters) -> None:
     """Measure the evaluation loss, log sample answers, and decide whether to stop early."""
     if work.evaluate is None:
         return
     before = random_state()
     loss = work.evaluate()
     work.monitor.log({"step": counters.step, "eval_loss": loss})
-    if work.sample is not None and settings.sample_answers:
+    if work.sample is not None:
         for answer in work.sample():
             work.monitor.log({"step": counters.step, "sample": answer})
     restore_random_state(before)
@@ -171,16 +172,16 @@ def _look(work: Work, counters: Counters, settings: LoopSettings) -> None:
         counters.eval_best, counters.best_step, counters.evaluations_since_best = loss, counters.step, 0
         return
     counters.evaluations_since_best += 1
-    patience = settings.early_stopping_patience
+    patience = work.early_stopping_patience
     counters.stopped_early = patience is not None and counters.evaluations_since_best >= patience
 
 
-def _resume(work: Work, optimizer: torch.optim.AdamW) -> Counters:
+def _resume(work: Work) -> Counters:
     """Put back the checkpoint to start from; fresh counters when there is none."""
     if work.start is None:
         return Counters()
     _restore_weights(work.parameters, work.start.weights)
-    restore_optimizer(optimizer, work.parameters, work.start.optimizer)
+    restore_optimizer(work.optimizer, work.parameters, work.start.optimizer)
     restore_random_state(work.start.random)
     return Counters(**work.start.state)
 
@@ -199,12 +200,12 @@ def _restore_weights(parameters: Mapping[str, Tensor], weights: Mapping[str, Ten
             parameter.copy_(weights[name])
 
 
-def _save(work: Work, optimizer: torch.optim.AdamW, counters: Counters) -> None:
+def _save(work: Work, counters: Counters) -> None:
     work.checkpoints.save(
         Checkpoint(
             counters.step,
             dict(work.parameters),
-            optimizer_tensors(optimizer, work.parameters),
+            optimizer_tensors(work.optimizer, work.parameters),
             random_state(),
             asdict(counters),
         ),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from precept.train.settings import OptimizerSettings
+from precept.train.settings import OptimizerSettings, Shape
 
 
 def make_optimizer(
@@ -30,15 +30,15 @@ def make_optimizer(
     )
 
 
-def learning_rate_at(step: int, *, peak: float, total: int, settings: OptimizerSettings) -> float:
-    """Learning rate of 0-based ``step``: a linear rise over the warm-up, then the schedule down to 0 at ``total``."""
-    warmup = math.ceil(settings.warmup_ratio * total)
+def learning_rate_at(step: int, *, peak: float, total: int, shape: Shape, warmup_ratio: float) -> float:
+    """Learning rate of 0-based ``step``: a linear rise over the warm-up, then the shape down to 0 at ``total``."""
+    warmup = math.ceil(warmup_ratio * total)
     if step < warmup:
         return peak * (step + 1) / warmup
-    if settings.lr_scheduler_type == "constant":
+    if shape == "constant":
         return peak
     progress = (step - warmup) / max(1, total - warmup)
-    if settings.lr_scheduler_type == "linear":
+    if shape == "linear":
         return peak * (1.0 - progress)
     return peak * 0.5 * (1.0 + math.cos(math.pi * progress))
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from precept.settings import Settings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Shape = Literal["cosine", "linear", "constant"]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 # By method and adapter: full tuning moves every weight and wants small steps, adapters start at zero.
@@ -19,14 +22,12 @@ DEFAULT_LEARNING_RATES = {
 }
 
 
-class OptimizerSettings(BaseModel):
+class OptimizerSettings(Settings):
     """AdamW and its schedule."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     learning_rate: Positive | None = None
     """Peak learning rate. Default by method and adapter: 2e-5 for full weights, 2e-4 for adapters."""
-    lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
+    lr_scheduler_type: Shape = "cosine"
     """Shape after the warm-up; cosine and linear end at zero."""
     warmup_ratio: Annotated[float, Field(ge=0, le=1)] = 0.03
     """Share of the steps over which the learning rate rises."""
@@ -42,10 +43,8 @@ class OptimizerSettings(BaseModel):
     """Added to the denominator of the update."""
 
 
-class LoopSettings(BaseModel):
+class LoopSettings(Settings):
     """How long to train, and how often to look and to save."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     batch_size: Annotated[int, Field(ge=1)] = 64
     """Sequences an optimizer step, over all devices."""
@@ -78,7 +77,6 @@ class LoopSettings(BaseModel):
 
 
 def total_steps(settings: LoopSettings, steps_per_epoch: int) -> int:
-    """Optimizer steps of the whole run; a part of an epoch is rounded up."""
-    if settings.max_steps is not None:
-        return settings.max_steps
-    return math.ceil(settings.num_train_epochs * steps_per_epoch - 1e-9)
+    """Optimizer steps of the whole run; a part of an epoch is rounded up. Both keys may be set: max_steps overrides."""
+    epochs, max_steps = settings.num_train_epochs, settings.max_steps
+    return math.ceil(epochs * steps_per_epoch - 1e-9) if max_steps is None else max_steps

@@ -16,10 +16,10 @@ from precept.forest import Schedule, build_forest, cut
 from precept.objectives import sft
 from precept.train.checkpoint import CheckpointStore
 from precept.train.loop import Counters, Interrupted, Work, fit
+from precept.train.optimizer import make_optimizer
 from precept.train.settings import LoopSettings, OptimizerSettings, total_steps
 
 ROWS = [sequence(1, 2, 3), sequence(1, 2, 4, 5), sequence(6, 7), sequence(1, 3), sequence(5, 5, 5, 5, 5, 2)]
-OPTIMIZER = OptimizerSettings(learning_rate=0.1, lr_scheduler_type="constant", warmup_ratio=0.0)
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
     steps: int = 6,
     stop_after: int | None = None,
     evaluate: Any = None,
-    **loop: Any,
+    **looks: int,
 ) -> tuple[BigramPolicy, ListMonitor, Counters]:
     policy = policy or BigramPolicy(8)
     monitor = ListMonitor()
@@ -49,20 +49,23 @@ def run(
         return stop_after is not None and len(taken) == stop_after
 
     work = Work(
-        policy,
-        sft,
-        policy.parameters(),
-        batch_at,
-        steps,
-        0.1,
-        store,
-        monitor,
-        start,
+        policy=policy,
+        objective=sft,
+        parameters=policy.parameters(),
+        optimizer=make_optimizer(policy.parameters(), OptimizerSettings(), learning_rate=0.1),
+        batch_at=batch_at,
+        learning_rate_at=lambda step: 0.1,
+        max_grad_norm=1.0,
+        total_steps=steps,
+        save_steps=200,
+        checkpoints=store,
+        monitor=monitor,
+        start=start,
         evaluate=evaluate,
         stop_requested=stop,
+        **looks,
     )
-    settings = LoopSettings(batch_size=3, max_steps=steps, **loop)
-    return policy, monitor, fit(work, optimizer_settings=OPTIMIZER, settings=settings)
+    return policy, monitor, fit(work)
 
 
 def test_the_loss_is_a_sum_divided_once_by_the_global_count(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from precept.train.settings import OptimizerSettings
 
 
 def rates(kind: str, warmup: float, total: int = 10) -> list[float]:
-    settings = OptimizerSettings(lr_scheduler_type=kind, warmup_ratio=warmup)  # type: ignore[arg-type]
-    return [learning_rate_at(step, peak=1.0, total=total, settings=settings) for step in range(total)]
+    return [
+        learning_rate_at(step, peak=1.0, total=total, shape=kind, warmup_ratio=warmup)  # type: ignore[arg-type]
+        for step in range(total)
+    ]
 
 
 def test_the_warm_up_rises_to_the_peak() -> None:
