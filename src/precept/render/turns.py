@@ -56,8 +56,7 @@ class TurnFinder:
         done = 0
         for message, fields in enumerate(messages):
             if fields.role == "assistant":
-                before = messages[message - 1].role if message else ""
-                prompts = (prompt, self._probe.prompts.get(before, ""), self._probe.prompts.get("user", ""))
+                prompts = self._prompts(messages[message - 1] if message else None, prompt)
                 if message in first:
                     opening, closing = first[message], last[message]
                     floor = max(done, pieces[opening - 1].end if opening else 0)
@@ -80,6 +79,13 @@ class TurnFinder:
             elif message in last:
                 done = max(done, pieces[last[message]].end)
         return turns
+
+    def _prompts(self, before: Message | None, prompt: str) -> tuple[str, ...]:
+        """What may stand between a message and the answer to it, with the message's own closing blanks first."""
+        role, content = (before.role, before.content or "") if before else ("", "")
+        prompts = (prompt, self._probe.prompts.get(role, ""), self._probe.prompts.get("user", ""))
+        blanks = content[len(content.rstrip()) :]
+        return (*(blanks + one for one in prompts if one), *prompts) if blanks else prompts
 
     def _empty_turn(self, text: str, floor: int, ceiling: int, prompts: tuple[str, ...]) -> int:
         """Where an answer without characters starts: after the first header, since others may follow unmarked."""

@@ -19,7 +19,7 @@ TASK = "Below is an instruction that describes a task. Write a response that app
     ("name", "text", "answer"),
     [
         ("plain", "<s>\n\nUser: hello\n\nAssistant: world</s>", " world</s>"),
-        ("chatml", "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\nworld<|im_end|>\n", "world<|im_end|>"),
+        ("chatml", "<s><|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\nworld<|im_end|>\n", "world<|im_end|>"),
         ("alpaca", f"<s>{TASK}\n\n### Instruction:\nhello\n\n### Response:world</s>", "world</s>"),
         (
             "dolly",
@@ -32,7 +32,7 @@ TASK = "Below is an instruction that describes a task. Write a response that app
             "detailed, and polite answers to the user's questions. USER: hello ASSISTANT: world</s>",
             " world</s>",
         ),
-        ("flan", "hello\n\nworld</s>", "world</s>"),
+        ("flan", "<s>hello\n\nworld</s>", "world</s>"),
     ],
 )
 def test_text_and_trained_part_of_each_shipped_template(renderer, name: str, text: str, answer: str) -> None:

@@ -1,0 +1,288 @@
+"""What is proven of rows: each is compared with what transformers writes for it, by characters and by ids."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from precept.errors import PreceptError
+from precept.prove.matched import Matched, Unmatched
+from precept.prove.proof import Proof, not_applicable, within
+from precept.prove.rendition import Writer
+from precept.types import (
+    Comparison,
+    FloatArray,
+    IntArray,
+    LongArray,
+    Message,
+    Refusal,
+    Row,
+    Source,
+    Text,
+    TokenSequence,
+)
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+NO_WORD = re.compile(r"[\W_]+")
+SAMPLE = 500
+SHOWN = 3
+
+
+def mask_equals_answer(
+    matched: Sequence[Matched], unmatched: Sequence[Unmatched], *, writer: Writer, prompt_weight: float = 0.0
+) -> Proof:
+    """In every sequence the tokens with weight are those that hold a character of a trained turn, all and only they."""
+    if not matched and not unmatched:
+        return not_applicable("mask_equals_answer", "no row is a conversation: all tokens of a text are trained")
+    wrong = _wrong_tokens(matched, prompt_weight) if matched else []
+    told = [f"{_at(one.sequence.source)}: {one.why}" for one in unmatched[:SHOWN]]
+    for one, token in wrong[:SHOWN]:
+        start, end = one.offsets[token]
+        given = "is trained" if one.sequence.weights[token] > prompt_weight else "is not trained"
+        told.append(f"{_at(one.sequence.source)}: token {token} ({one.text[start:end]!r}) {given}, against the rule")
+    strange = writer.answers_hold_questions()
+    told += ["the template writes the user's text into the answer, so it would be trained"] if strange else []
+    tokens = sum(len(one.offsets) for one in matched)
+    detail = f"{len(matched):,} sequences, {tokens:,} tokens compared by their characters"
+    faults = len(wrong) + len(unmatched) + strange
+    return within("mask_equals_answer", faults, 0, "; ".join([detail, *told]))
+
+
+def _wrong_tokens(matched: Sequence[Matched], prompt_weight: float) -> list[tuple[Matched, int]]:
+    """Tokens whose weight is not that of the turn that they hold a character of, first of each sequence."""
+    sizes = np.array([len(one.offsets) for one in matched])
+    base = np.cumsum([0, *(len(one.text) + 1 for one in matched)])[:-1]
+    offsets = np.concatenate([one.offsets for one in matched]) + np.repeat(base, sizes)[:, None]
+    weights = np.concatenate([one.sequence.weights for one in matched])
+    spans = [
+        (start + turn.start, start + turn.written, start + turn.end, turn.closed, weight)
+        for start, one in zip(base, matched, strict=True)
+        for turn, weight in one.turns
+    ]
+    expected, certain = _expected(offsets, np.array(spans, np.float64).reshape(-1, 5))
+    context = np.isnan(expected)
+    right = np.where(context, (weights == 0) | (weights == np.float32(prompt_weight)), weights == expected)
+    places = np.flatnonzero(~right & certain)
+    ends = np.cumsum(sizes)
+    owners = np.searchsorted(ends, places, side="right")
+    first = np.unique(owners, return_index=True)[1]
+    return [(matched[owners[i]], int(places[i] - (ends[owners[i]] - sizes[owners[i]]))) for i in first]
+
+
+def _expected(offsets: LongArray, spans: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[FloatArray, Any]:
+    """The weight of the turn that each token holds a character of, NaN for context, float32 [n]; and whether the rule
+    tells: behind an answer that no token ends it does not."""
+    starts, ends = offsets[:, 0], offsets[:, 1]
+    if not len(spans):
+        return np.full(len(offsets), np.nan, np.float32), np.ones(len(offsets), bool)
+    place = np.searchsorted(spans[:, 2], starts, side="right").clip(max=len(spans) - 1)
+    first, written, last, closed, weight = spans[place].T
+    inside = (first < ends) & (starts < last) & (starts < ends)
+    certain = ~(inside & (closed == 0) & (starts >= written))
+    return np.where(inside, weight, np.nan).astype(np.float32), certain
+
+
+def terminator_trained(matched: Sequence[Matched], *, stop_ids: Sequence[int]) -> Proof:
+    """The token that ends each trained turn has weight, and is among the exported end tokens."""
+    checked, told = 0, []
+    ends: Counter[int] = Counter()
+    for one in matched:
+        for turn, weight in one.turns:
+            if not weight:
+                continue
+            if not turn.closed:
+                told.append(f"{_at(one.sequence.source)}: the template ends the turn with no special token")
+                continue
+            token = int(np.searchsorted(one.offsets[:, 1], turn.end))
+            if token >= len(one.offsets) or one.offsets[token, 0] >= turn.end:
+                continue  # cut off with the end of a row that was too long
+            checked += 1
+            if turn.message == len(one.row.messages) - 1:  # an earlier turn may end otherwise than generation
+                ends[int(one.sequence.ids[token])] += 1
+            if one.sequence.weights[token] <= 0:
+                told.append(f"{_at(one.sequence.source)}: {one.text[turn.written : turn.end]!r} is not trained")
+    if not checked and not told:
+        return not_applicable("terminator_trained", "no row is a conversation: a text ends with the tokenizer's EOS")
+    told += [f"the end token {token} is not exported" for token in ends if token not in stop_ids]
+    detail = f"{checked:,} turns end with the tokens {sorted(ends)}; exported: {sorted(stop_ids)}"
+    return within("terminator_trained", len(told), 0, "; ".join([detail, *told[:SHOWN]]))
+
+
+def single_bos(
+    sequences: Sequence[TokenSequence], *, backend: Any, bos_id: int | None, own_template: bool = False
+) -> Proof:
+    """Rows begin with the tokens that the tokenizer itself puts before a text, once.
+
+    A template that came with the tokenizer (``own_template``) may leave them out: then that is the model's convention.
+    """
+    bare = backend.encode("a", add_special_tokens=False).ids
+    whole = backend.encode("a", add_special_tokens=True).ids
+    prefix = np.array(whole[: max(0, len(whole) - len(bare))] if whole[-len(bare) :] == bare else [], np.int32)
+    opening = prefix if len(prefix) else np.array([] if bos_id is None else [bos_id], np.int32)
+    length, told = len(opening), []
+    seen: set[tuple[str, int]] = set()
+    for sequence in sequences:
+        key = (sequence.source.file, sequence.source.row)
+        ids = sequence.ids if sequence.encoder_ids is None else sequence.encoder_ids
+        if length and np.array_equal(ids[length : 2 * length], opening) and np.array_equal(ids[:length], opening):
+            told.append(f"{_at(sequence.source)}: begins with {opening.tolist()} twice")
+        elif len(prefix) and not own_template and key not in seen and not np.array_equal(ids[: len(prefix)], prefix):
+            told.append(f"{_at(sequence.source)}: does not begin with {prefix.tolist()}")
+        seen.add(key)
+    convention = f"the tokenizer begins a text with {prefix.tolist()}" if len(prefix) else "the tokenizer adds no BOS"
+    return within("single_bos", len(told), 0, "; ".join([f"{convention}; {len(sequences):,} rows", *told[:SHOWN]]))
+
+
+def template_parity(
+    matched: Sequence[Matched],
+    unmatched: Sequence[Unmatched],
+    *,
+    prompt_ids: Callable[[Sequence[Message], Sequence[dict[str, Any]]], IntArray],
+    rng: np.random.Generator,
+    prompt_weight: float = 0.0,
+) -> Proof:
+    """What chat and server send before each trained turn is how the row begins, up to where trained tokens begin; the
+    texts of all rows are those of ``apply_chat_template``, and of a sample of rows the prompts too.
+
+    The sample is 500 random sequences and one of every shape.
+    """
+    if not matched and not unmatched:
+        return not_applicable("template_parity", "no row is a conversation")
+    told = [f"{_at(one.sequence.source)}: {one.why}" for one in unmatched[:SHOWN]]
+    shapes = {_shape(one): place for place, one in reversed(list(enumerate(matched)))}
+    drawn = rng.permutation(len(matched))[:SAMPLE].tolist()
+    chosen = sorted({*shapes.values(), *drawn})
+    turns = faults = 0
+    for place in chosen:
+        one = matched[place]
+        for turn, weight in one.turns:
+            if not weight:
+                continue
+            try:
+                prompt = prompt_ids(one.row.messages[: turn.message], one.row.tools)
+            except PreceptError:
+                continue  # no server can send it either
+            if one.offsets[0, 0] > 0:
+                continue  # the row was cut on the left, to fit
+            turns += 1
+            if why := _differs(one.sequence, prompt, context=prompt_weight, border=one.offsets[:, 1] > turn.start):
+                faults += 1
+                told.append(f"{_at(one.sequence.source)}, message {turn.message + 1}: {why}")
+    detail = f"{len(matched):,} texts; prompts of {turns:,} turns in {len(chosen):,} sequences of {len(shapes)} shapes"
+    return within("template_parity", faults + len(unmatched), 0, "; ".join([detail, *told[:SHOWN]]))
+
+
+def _differs(sequence: TokenSequence, prompt: IntArray, *, context: float, border: BoolArray) -> str | None:
+    """How a sequence does not go on where a prompt ends; tokens of ``context`` weight or less are not trained.
+
+    ``border`` [n] tells which tokens hold characters of the answer: a token that holds prompt and answer is trained.
+    """
+    length = len(prompt)
+    if not np.array_equal(sequence.ids[:length], prompt[: len(sequence.ids)]):
+        return "what a server sends is not how the row begins"
+    if length >= len(sequence.ids):
+        return None  # the row was cut on the right, before the answer
+    if sequence.weights[length] <= context:
+        return "trained tokens begin after what a server sends"
+    if length and sequence.weights[length - 1] > context and not border[length - 1]:
+        return "trained tokens begin before what a server sends ends"
+    return None
+
+
+def _shape(one: Matched) -> tuple[object, ...]:
+    messages = tuple((m.role, bool(m.content), bool(m.reasoning_content), len(m.tool_calls)) for m in one.row.messages)
+    return bool(one.row.tools), messages, tuple(turn.message for turn, _ in one.turns)
+
+
+def vocabulary_covered(
+    sequences: Sequence[TokenSequence], *, embeddings: int, trained: bool, added: Sequence[int], special: Sequence[int]
+) -> Proof:
+    """Every id has a row in the embedding. Listed are tokens of the data that training added, and special ones whose
+    embeddings it leaves as they are (``trained`` False)."""
+    used = np.zeros(max(embeddings, 1), bool)
+    beyond: Counter[int] = Counter()
+    for sequence in sequences:
+        for ids in (sequence.ids, sequence.encoder_ids):
+            if ids is None:
+                continue
+            outside = (ids < 0) | (ids >= embeddings)
+            beyond.update(ids[outside].tolist())
+            used[ids[~outside]] = True
+    new = [token for token in added if token < embeddings and used[token]]
+    frozen = [] if trained else [t for t in special if t < embeddings and used[t] and t not in added]
+    told = [f"{int(used.sum()):,} of {embeddings:,} tokens are used"]
+    told += [f"added and trained: {new}"] if new else []
+    told += [f"special tokens whose embeddings stay frozen: {frozen}"] if frozen else []
+    told += [f"no embedding for the ids {sorted(beyond)[:SHOWN]}"] if beyond else []
+    return within("vocabulary_covered", len(beyond), 0, "; ".join(told))
+
+
+def nothing_lost(
+    rows: Sequence[Row],
+    sequences: Sequence[TokenSequence],
+    *,
+    refused: Sequence[Refusal],
+    dropped: Sequence[Refusal],
+    unread: int,
+    policy: str,
+) -> Proof:
+    """Every row is trained, or refused or dropped by name; no sequence is without a trained token.
+
+    ``value`` counts rows of which nothing is known; ``unread`` rows were refused by their reader.
+    """
+    kept = {(sequence.source.file, sequence.source.row) for sequence in sequences}
+    named = {(refusal.file, refusal.row) for refusal in (*refused, *dropped)}
+    silent = [row.source for row in rows if (row.source.file, row.source.row) not in kept | named]
+    empty = [sequence.source for sequence in sequences if not (sequence.weights > 0).any()]
+    reasons = Counter(refusal.code for refusal in (*refused, *dropped))
+    lost = ", ".join(f"{count} {code}" for code, count in reasons.most_common()) or "none"
+    detail = f"{len(rows) + unread:,} rows, {len(kept):,} trained; lost by name under {policy}: {lost}"
+    told = [f"{unread:,} refused when read"] if unread else []
+    told += [f"{_at(source)}: vanished" for source in silent[:SHOWN]]
+    told += [f"{_at(source)}: has no trained token" for source in empty[:SHOWN]]
+    return within("nothing_lost", len(silent) + len(empty), 0, "; ".join([detail, *told]))
+
+
+def train_eval_disjoint(train: Iterable[Row], held_out: Sequence[Row]) -> Proof:
+    """No row to evaluate on stands in the training data, as it is or with other case, blanks and punctuation."""
+    if not held_out:
+        return not_applicable("train_eval_disjoint", "no row is held out: set eval_data or eval_fraction")
+    theirs = {normal_text(row): row.source for row in train}
+    told = [
+        f"{_at(row.source)} is {_at(theirs[text])} of the training data"
+        for row in held_out
+        if (text := normal_text(row)) in theirs
+    ]
+    detail = f"{len(held_out):,} rows against {len(theirs):,} different ones"
+    return within("train_eval_disjoint", len(told), 0, "; ".join([detail, *told[:SHOWN]]))
+
+
+def normal_text(row: Row) -> str | bytes:
+    """The words of a row: compatibility forms, case, punctuation and blanks made alike."""
+    if isinstance(row, TokenSequence):
+        return row.ids.tobytes()
+    if isinstance(row, Text):
+        texts = [row.text]
+    elif isinstance(row, Comparison):
+        texts = [message.content or "" for message in (*row.prompt, *(m for a in row.answers for m in a.messages))]
+    else:
+        texts = [part for message in row.messages for part in _texts(message)]
+    text = "\n".join(texts)
+    folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
+    return NO_WORD.sub(" ", folded).strip() or folded.strip()
+
+
+def _texts(message: Message) -> list[str]:
+    calls = [f"{call.name} {call.arguments}" for call in message.tool_calls]
+    return [message.content or "", message.reasoning_content or "", *calls]
+
+
+def _at(source: Source) -> str:
+    return f"{source.file} row {source.row}"
