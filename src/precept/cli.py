@@ -156,6 +156,31 @@ def run_recipe(
     print_json(result) if as_json else print_recipe(result)
 
 
+@app.command("plan", context_settings=EXTRA)
+def plan_recipe(
+    context: typer.Context,
+    recipe: Annotated[
+        str | None, typer.Argument(help="A YAML file, or the name of a shipped recipe; or --model and --data.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Plan one training step of this model, without a recipe.")
+    ] = None,
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", help="Files or folders; may be repeated.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Plan for another machine by stated peak figures: h100, a100, ...")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many of that device.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Steps, tokens, memory by part, time and disk of a recipe before it runs. Override with step.key=value."""
+    from precept.run.console import print_json
+    from precept.run.plan import plan
+    from precept.run.plan_text import print_plan
+
+    result = plan(recipe, words=context.args, model=model, data=data or [], device=device, count=count)
+    print_json(result) if as_json else print_plan(result)
+
+
 @app.command("eval")
 def evaluate(
     model: Model,

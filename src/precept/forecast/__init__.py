@@ -7,7 +7,15 @@ Pure functions over counts of a model's parameters and of the planned forests. `
 from precept.forecast.budget import largest_fitting
 from precept.forecast.changes import Change, propose_changes
 from precept.forecast.devices import DEVICES, Device, step_seconds
-from precept.forecast.memory import Activations, Part, Training, analytic_activations, count_parts, fit_activations
+from precept.forecast.memory import (
+    Activations,
+    Part,
+    Training,
+    analytic_activations,
+    count_parts,
+    fit_activations,
+    peak_bytes,
+)
 from precept.forecast.shape import Linear, ModelShape, read_shape
 from precept.forecast.tokens import TokenCounts, count_tokens, describe_lengths
 
@@ -27,6 +35,7 @@ __all__ = [
     "describe_lengths",
     "fit_activations",
     "largest_fitting",
+    "peak_bytes",
     "propose_changes",
     "read_shape",
     "step_seconds",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from precept.forecast.memory import Activations, Training, analytic_activations, count_parts
+from precept.forecast.memory import Activations, Training, analytic_activations, count_parts, peak_bytes
 from precept.forecast.shape import ModelShape
-
 
 LORA_RANK = 16  # what adapter=lora takes when nothing else is said
 
@@ -36,12 +35,12 @@ def propose_changes(
     bits the rounding of the base. ``base_bytes`` is what a number of the base takes in its file: a frozen base is held
     so. ``longest`` bounds the forest from below. Each saving is predicted for that change alone.
     """
-    now = sum(count_parts(shape, training, activations, tokens=tokens, predicted=predicted).values())
+    now = peak_bytes(count_parts(shape, training, activations, tokens=tokens, predicted=predicted), training)
 
     def saved(other: Training, size: int = tokens) -> int:
         scaled = _scaled(activations, shape, training, other, size)
         share = predicted * size // max(1, tokens)
-        return now - sum(count_parts(shape, other, scaled, tokens=size, predicted=share).values())
+        return now - peak_bytes(count_parts(shape, other, scaled, tokens=size, predicted=share), other)
 
     lean_base = replace(
         training,
@@ -68,4 +67,4 @@ def propose_changes(
 def _scaled(activations: Activations, shape: ModelShape, now: Training, other: Training, tokens: int) -> Activations:
     """Activations under another setting: the measured ones, times what the analytic estimate changes by."""
     scale = analytic_activations(shape, other).at(tokens) / max(1, analytic_activations(shape, now).at(tokens))
-    return Activations(activations.fixed * scale, activations.per_token * scale, activations.per_square * scale)
+    return activations.scaled(scale)

@@ -5,7 +5,7 @@ T is the number of distinct tokens of a forest, U the number of its hidden state
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -29,7 +29,8 @@ class Training:
 
     ``weight_bytes`` is what a number of the base takes in memory (of those not packed in 4 bits), ``compute_bytes``
     what one takes in the arithmetic. ``targets`` are the names of layers that get low-rank matrices, None for all.
-    ``kept_logits`` and ``chunk_logits`` are the bounds of the output head.
+    ``kept_logits`` and ``chunk_logits`` are the bounds of the output head. With ``accumulates`` a step has several
+    forests, so that gradients are there while activations are.
     """
 
     adapter: Literal["none", "lora", "dora", "qlora"]
@@ -41,6 +42,7 @@ class Training:
     eager: bool
     kept_logits: int
     chunk_logits: int
+    accumulates: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ class Activations:
     def at(self, tokens: int) -> int:
         """Bytes of a forest of so many tokens."""
         return max(0, round(self.fixed + self.per_token * tokens + self.per_square * tokens**2))
+
+    def scaled(self, factor: float) -> Activations:
+        """All terms times ``factor``."""
+        return Activations(self.fixed * factor, self.per_token * factor, self.per_square * factor)
 
 
 def count_parts(
@@ -72,6 +78,13 @@ def count_parts(
         "activations": activations.at(tokens),
         "head": _head_bytes(shape, training, predicted),
     }
+
+
+def peak_bytes(parts: Mapping[Part, int], training: Training) -> int:
+    """The most that is there at one time: without accumulation gradients replace activations as these are freed."""
+    passing = parts["activations"] + parts["head"] + parts["compute_copies"]
+    overlap = 0 if training.accumulates else min(parts["gradients"], passing)
+    return sum(parts.values()) - overlap
 
 
 def analytic_activations(shape: ModelShape, training: Training) -> Activations:
@@ -99,8 +112,7 @@ def fit_activations(points: Sequence[tuple[int, int]], *, analytic: Activations)
     """
     (small, low), (large, high) = min(points), max(points)
     if small == large:
-        scale = high / max(1, analytic.at(large))
-        return Activations(analytic.fixed * scale, analytic.per_token * scale, analytic.per_square * scale)
+        return analytic.scaled(high / max(1, analytic.at(large)))
     square = analytic.per_square
     slope = ((high - square * large**2) - (low - square * small**2)) / (large - small)
     if slope < 0:

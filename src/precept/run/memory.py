@@ -44,11 +44,22 @@ class Needs(NamedTuple):
     base_bytes: int
 
 
-def memory_needs(base: Path, settings: RunSettings, *, device: torch.device, eager: bool | None = None) -> Needs:
-    """The model in ``base`` and how it would be trained on a device. No weight is read."""
+def memory_needs(
+    base: Path,
+    settings: RunSettings,
+    *,
+    device: torch.device,
+    eager: bool | None = None,
+    compute: torch.dtype | None = None,
+) -> Needs:
+    """The model in ``base`` and how it would be trained on a device. No weight is read.
+
+    ``compute`` is what ``dtype=auto`` stands for on a device that is not here.
+    """
     model = settings.model
     base_dtype = STORED.get(stored_dtype(base), torch.float32)
-    compute = choose_compute_dtype(model.dtype, device, base_dtype=base_dtype, train=True)
+    if compute is None or model.dtype != "auto":
+        compute = choose_compute_dtype(model.dtype, device, base_dtype=base_dtype, train=True)
     weight = choose_weight_dtype(model.adapter, base_dtype=base_dtype, compute_dtype=compute, train=True)
     adapted = model.adapter != "none"  # else these keys have no effect, and reading them would say that they have
     targets = model.lora_target_modules if adapted else ()

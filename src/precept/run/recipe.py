@@ -75,7 +75,7 @@ def _check(step: Step) -> None:
     except ValidationError as error:
         raise explain_invalid(error, step.settings, step.where) from error
     if keys is TrainKeys:
-        parse_settings(_training_pairs(step), where=step.where)
+        parse_settings(training_pairs(step), where=step.where)
 
 
 def _refer(value: Any, key: str, step: Step, known: Sequence[str], root: Path) -> Any:
@@ -92,7 +92,8 @@ def _refer(value: Any, key: str, step: Step, known: Sequence[str], root: Path) -
     return REFERENCE.sub(folder, value)
 
 
-def _training_pairs(step: Step) -> dict[str, Any]:
+def training_pairs(step: Step) -> dict[str, Any]:
+    """The training settings of a step: its keys without those that name model and data."""
     return {key: value for key, value in step.settings.items() if key not in ("model", "data")}
 
 
@@ -106,7 +107,7 @@ def _train(step: Step, folder: Path, reuse: Reuse) -> tuple[str, dict[str, Any]]
         model=keys.model,
         data=data,
         output=folder,
-        pairs=_training_pairs(step),
+        pairs=training_pairs(step),
         fresh=reuse.fresh,
         allow_changed=reuse.allow_changed,
         where=step.where,
