@@ -266,6 +266,22 @@ def report(
     print_json(result) if as_json else print_report(result)
 
 
+@app.command("import-config")
+def import_config(
+    file: Annotated[Path, typer.Argument(help="The YAML file that the other tool trains with.")],
+    tool: Annotated[
+        str | None,
+        typer.Option("--from", help="trl, llama-factory, axolotl or torchtune; by default told by the file's keys."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The recipe file to write.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Another tool's configuration as a recipe: every key mapped, without effect here and why, or not supported."""
+    from precept.run.import_config import import_config as run
+
+    run(file, tool=tool, output=output, as_json=as_json)
+
+
 def _refuse_other_encodings(arguments: list[str]) -> None:
     """The system hands over bytes that are not UTF-8 as halves of characters, which no file of ours can hold."""
     for word in arguments:

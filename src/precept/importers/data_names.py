@@ -1,0 +1,54 @@
+"""Where another tool's data set lies, in the words of our ``data`` key."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from precept.importers.account import GAP, Account
+
+HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+FIRST_ROWS = re.compile(r"([\w.-]+)\[:(\d+)\]")
+FILE = re.compile(r"\.(jsonl?|csv|tsv|parquet|arrow|txt)(\.(gz|zst))?\Z", re.IGNORECASE)
+
+
+def is_local(name: str) -> bool:
+    """Whether a name is a path: it says so, or ends as a data file."""
+    return name.startswith(("./", "../", "/", "~")) or bool(FILE.search(name)) or name.endswith("/")
+
+
+def name_data(name: str, *, split: str | None = None, subset: str | None = None) -> tuple[str, str | None]:
+    """Our name for a data set and, where it is only a marked gap, what is missing.
+
+    ``split`` is in the notation of the datasets library: ``train``, ``train[:500]``, ``train[:20%]``.
+    """
+    first = FIRST_ROWS.fullmatch(split or "")
+    part, rows = (first[1], f"#{first[2]}") if first else (split, "")
+    if "${" in name or ("://" in name and not name.startswith("hf://")):
+        return f"{GAP}{name.replace('$', '')}", "an address that only the other tool opens: name local files"
+    if is_local(name):
+        return f"{name}{rows}", None
+    if HUB.fullmatch(name):
+        ours = f"hf:{name}{f':{part}' if part and part != 'train' else ''}{rows}"
+        if subset and subset != "default":
+            return f"{GAP}{ours} (subset {subset})", f"hf: names have no subset: save '{subset}' to a file and name it"
+        return ours, None
+    return f"{GAP}dataset {name}{rows}", "a name that only the other tool resolves: name its file, or hf:owner/name"
+
+
+def add_data(account: Account, paths: list[str], to: str, names: list[tuple[str, str | None]]) -> None:
+    """Append data names to ``data`` or ``eval_data`` and book the source's leaves at ``paths``.
+
+    A hub name with a split that our reader does not know becomes a gap as well.
+    """
+    for ours, missing in names:
+        before: list[Any] = list(account.settings.get(to, []))
+        refused = account.set(to, [*before, ours])
+        if refused:
+            missing = refused
+            account.set(to, [*before, GAP + ours])
+        if missing:
+            account.comments[to] = missing
+        for path in paths:
+            why = f"{account.settings[to][-1]}: {missing}" if missing else f"becomes {account.settings[to][-1]}"
+            account.book("mapped", path, why, to=to)
