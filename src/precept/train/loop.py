@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -110,6 +110,31 @@ def fit(work: Work) -> Counters:
     return counters
 
 
+@dataclass(slots=True)
+class Totals:
+    """Of the forests of one optimizer step: the sum of the losses, the weight it is the sum over, and tokens."""
+
+    loss: float = 0.0
+    count: float = 0.0
+    real_tokens: int = 0
+    distinct_tokens: int = 0
+    trained_tokens: int = 0
+
+
+def accumulate(policy: Policy, objective: Objective, forests: Iterable[Forest]) -> Totals:
+    """Back-propagate the sum of each forest, as it is, into the gradients that are there."""
+    totals = Totals()
+    for forest in forests:
+        loss = objective(policy, forest)
+        loss.sum.backward()  # type: ignore[no-untyped-call]
+        totals.loss += float(loss.sum.detach())
+        totals.count += loss.count
+        totals.real_tokens += forest.real_tokens
+        totals.distinct_tokens += forest.distinct_tokens
+        totals.trained_tokens += len(forest.answers.edge)
+    return totals
+
+
 def _take_step(work: Work, counters: Counters) -> dict[str, Any]:
     """One optimizer step over the forests of the batch; returns its record for the log."""
     began = time.perf_counter()
@@ -117,16 +142,9 @@ def _take_step(work: Work, counters: Counters) -> dict[str, Any]:
     learning_rate = work.learning_rate_at(step)
     for group in work.optimizer.param_groups:
         group["lr"] = learning_rate
-    loss_sum, count, real, distinct, trained = 0.0, 0.0, 0, 0, 0
-    for forest in work.batch_at(step):
-        loss = work.objective(work.policy, forest)
-        loss.sum.backward()  # type: ignore[no-untyped-call]
-        loss_sum += float(loss.sum.detach())
-        count += loss.count
-        real += forest.real_tokens
-        distinct += forest.distinct_tokens
-        trained += len(forest.answers.edge)
-    mean = loss_sum / count if count else math.nan
+    totals = accumulate(work.policy, work.objective, work.batch_at(step))
+    count, trained = totals.count, totals.trained_tokens
+    mean = totals.loss / count if count else math.nan
     norm = scale_and_clip(work.parameters, count=count, max_norm=work.max_grad_norm) if count else math.nan
     if not (math.isfinite(mean) and math.isfinite(norm)):
         raise WorkError(
@@ -138,8 +156,8 @@ def _take_step(work: Work, counters: Counters) -> dict[str, Any]:
     work.optimizer.step()
     work.optimizer.zero_grad(set_to_none=True)
     counters.step += 1
-    counters.real_tokens += real
-    counters.distinct_tokens += distinct
+    counters.real_tokens += totals.real_tokens
+    counters.distinct_tokens += totals.distinct_tokens
     counters.trained_tokens += trained
     counters.loss_first = mean if counters.loss_first is None else counters.loss_first
     counters.loss_last = mean
@@ -148,8 +166,8 @@ def _take_step(work: Work, counters: Counters) -> dict[str, Any]:
         "loss": mean,
         "learning_rate": learning_rate,
         "grad_norm": norm,
-        "real_tokens": real,
-        "distinct_tokens": distinct,
+        "real_tokens": totals.real_tokens,
+        "distinct_tokens": totals.distinct_tokens,
         "trained_tokens": trained,
         "seconds": time.perf_counter() - began,
     }
