@@ -282,6 +282,41 @@ def import_config(
     run(file, tool=tool, output=output, as_json=as_json)
 
 
+@app.command("init")
+def init(
+    name: Annotated[str | None, typer.Argument(help="A shipped recipe: see --list.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; by default NAME.yaml here.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="The shipped recipes, a line each.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy a recipe to edit, with a comment on each key that it sets; nothing is overwritten."""
+    from precept.run.console import print_json
+    from precept.run.init import init as run
+    from precept.run.init import list_recipes, print_init, print_list
+
+    if list_:
+        found = list_recipes()
+        print_json(found) if as_json else print_list(found)
+        return
+    result = run(name, output=output)
+    print_json(result) if as_json else print_init(result)
+
+
+@app.command("doctor")
+def doctor(as_json: Json = False) -> None:
+    """What this machine offers, which extras are missing; exit 1 where a known bad combination is present."""
+    from precept.run.console import print_json
+    from precept.run.doctor import doctor as run
+    from precept.run.doctor import print_doctor
+
+    found = run()
+    print_json(found) if as_json else print_doctor(found)
+    if found["problems"]:
+        raise typer.Exit(1)
+
+
 def _refuse_other_encodings(arguments: list[str]) -> None:
     """The system hands over bytes that are not UTF-8 as halves of characters, which no file of ours can hold."""
     for word in arguments:

@@ -15,7 +15,7 @@ def describe_machine() -> dict[str, Any]:
     import torch
 
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "python": platform.python_version(),
@@ -24,11 +24,30 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """The processor as the system names it."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def processor_flags() -> frozenset[str]:
+    """What the processor says it can do, in the words of Linux; empty where the system does not tell."""
+    fields = _cpuinfo()
+    return frozenset((fields.get("flags") or fields.get("Features") or "").split())
+
+
+def installed_version(package: str) -> str | None:
+    """A package's version, or None when it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The fields of the first processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    fields = dict(line.split(":", 1) for line in lines[:40] if ":" in line)
-    flags = {k.strip(): v.strip() for k, v in fields.items()}
-    return flags.get("model name", platform.machine())
+        return {}
+    fields = (line.split(":", 1) for line in lines[:40] if ":" in line)
+    return {name.strip(): value.strip() for name, value in fields}
