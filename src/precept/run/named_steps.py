@@ -1,0 +1,70 @@
+"""The training steps that a command looks at before they run: those of a recipe, or one of a model and data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from precept.errors import InputError
+from precept.run.console import say
+from precept.run.recipe import resolve
+from precept.run.recipe_file import Recipe, Step, find_recipe, override, read_recipe
+from precept.run.settings import parse_words
+from precept.run.step_kinds import MergeKeys, TrainKeys
+
+
+def named_steps(
+    recipe: str | None, *, words: Sequence[str], model: str | None, data: Sequence[str]
+) -> list[tuple[Step, str]]:
+    """Each training step, and the model whose size and kind it has.
+
+    ``words`` are ``step.key=value`` beside a recipe, else ``key=value``. Raises InputError where no step is named.
+    """
+    if model is not None and recipe is not None and "=" in recipe:
+        words, recipe = [recipe, *words], None  # the first setting stands where a recipe would
+    return _single(model, data, words) if recipe is None else _of_recipe(recipe, words, model, data)
+
+
+def _single(model: str | None, data: Sequence[str], words: Sequence[str]) -> list[tuple[Step, str]]:
+    if model is None or not data:
+        raise InputError(
+            "no training step was named", code="no-training-step", do="name a recipe, or both --model M and --data D"
+        )
+    pairs = parse_words(words)
+    settings = {**pairs, "model": model, "data": [*data, *pairs.get("data", ())]}
+    return [(Step("train", "train.sft", settings, {}), model)]
+
+
+def _of_recipe(name: str, words: Sequence[str], model: str | None, data: Sequence[str]) -> list[tuple[Step, str]]:
+    if model is not None or data:
+        raise InputError(
+            "a recipe names its own model and data",
+            code="recipe-and-model",
+            found=f"{name} beside --model or --data",
+            do="override them: step.model=M step.data=D",
+        )
+    recipe = override(read_recipe(find_recipe(name)), words)
+    root = Path("runs") / recipe.name
+    found = list(_with_bases(recipe, resolve(recipe, root), root))
+    if not found:
+        raise InputError("no step of this recipe trains", code="no-training-step", where=str(recipe.path))
+    return found
+
+
+def _with_bases(recipe: Recipe, steps: Sequence[Step], root: Path) -> Iterator[tuple[Step, str]]:
+    """Training steps with the model whose size theirs has: where a step goes on from an earlier one, its base."""
+    made: dict[str, str] = {}
+    for step in steps:
+        if step.uses.startswith("train."):
+            base = _base(TrainKeys(**step.settings).model, made)
+            made[str(root / step.name)] = base
+            yield step, base
+        elif step.uses == "merge":
+            made[str(root / step.name)] = _base(MergeKeys(**step.settings).adapter, made)
+
+
+def _base(model: str, made: Mapping[str, str]) -> str:
+    if model not in made:
+        return model
+    say(f"{model} is not made yet: {made[model]}, which it is made from, stands in for it")
+    return made[model]
