@@ -26,9 +26,10 @@ class Settings(BaseModel):
             self._read.clear()  # of what the validators looked at
 
         def __getattribute__(self, name: str) -> Any:
-            if name in type(self).model_fields and (private := object.__getattribute__(self, "__pydantic_private__")):
-                private["_read"].add(name)
-            return super().__getattribute__(name)
+            value = object.__getattribute__(self, name)
+            if name in object.__getattribute__(self, "__dict__"):  # pydantic keeps the fields there, and nothing else
+                object.__getattribute__(self, "__pydantic_private__")["_read"].add(name)
+            return value
 
     def __eq__(self, other: object) -> bool:
         """Equal values, whatever was read of them."""
