@@ -136,6 +136,25 @@ def train(
     print_json(result) if as_json else print_training(result)
 
 
+@app.command("check", context_settings=EXTRA)
+def check(
+    context: typer.Context,
+    recipe: Annotated[str | None, typer.Argument(help="A YAML file, or the name of a shipped recipe.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="With --data, instead of a recipe.")] = None,
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", help="Files or folders; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove on your model and rows that training will do what it says; exit 0 only when all that applies holds."""
+    from precept.run.check import check as run
+    from precept.run.check import print_check
+    from precept.run.console import print_json
+
+    document = run(recipe, words=context.args, model=model, data=data or [])
+    print_json(document) if as_json else print_check(document)
+    if not document["ok"]:
+        raise typer.Exit(1)
+
+
 @app.command("run", context_settings=EXTRA)
 def run_recipe(
     context: typer.Context,

@@ -1,0 +1,199 @@
+"""The model proofs of a training step, on the user's model in float32 and a few of the user's rows."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from precept.errors import ProofError
+from precept.forest import build_forest
+from precept.models.folder import ModelFolder
+from precept.models.load import LoadedModel, load_model
+from precept.models.policy import evaluating
+from precept.models.probe import Chosen, choose_policy
+from precept.models.save import trainable_state
+from precept.prove.models import (
+    BETAS,
+    EPS,
+    LEARNING_RATE,
+    accumulation_invariant,
+    adapter_identity,
+    documents_isolated,
+    resume_exact,
+    sharing_exact,
+)
+from precept.prove.proof import Proof, not_applicable
+from precept.prove.reference import adamw_steps, take_gradient
+from precept.run.settings import RunSettings
+from precept.run.training import OBJECTIVES
+from precept.train.checkpoint import CheckpointStore
+from precept.train.loop import Interrupted, Work, accumulate, fit
+from precept.train.optimizer import make_optimizer, scale_and_clip
+from precept.train.settings import OptimizerSettings
+from precept.types import Forest, TokenSequence
+
+ROWS, LONGEST = 6, 64
+"""Rows that the proofs run on, and how much of each."""
+STEPPED = 5_000_000
+"""Numbers that the proof of resuming trains, so that its checkpoints stay small."""
+NAMES = ("documents_isolated", "sharing_exact", "accumulation_invariant", "resume_exact", "adapter_identity")
+
+
+def model_proofs(
+    folder: ModelFolder,
+    sequences: Sequence[TokenSequence],
+    settings: RunSettings,
+    *,
+    new_tokens: Sequence[str],
+    method: str,
+) -> list[Proof]:
+    """All model proofs, in float32 on the processor or the device that training would take."""
+    adapter = "lora" if settings.model.adapter == "qlora" else settings.model.adapter  # the same, on the whole base
+    exact = settings.model.model_copy(update={"dtype": "float32", "adapter": adapter, "gradient_checkpointing": False})
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        loaded = load_model(folder.path, exact, train=True, new_tokens=new_tokens)
+        try:
+            chosen = choose_policy(loaded.model, build=build_forest, sharing=settings.model.sharing)
+        except ProofError as error:
+            return [Proof(name, False, str(error).replace("\n", " ")) for name in NAMES[:2]]
+        rows = choose_rows(sequences, chosen)
+        with evaluating(loaded.model):
+            proofs = _prove(loaded, chosen, rows, method=method)
+            if adapter == "none":
+                return [*proofs, not_applicable(NAMES[4], "all weights are trained: there is no adapter")]
+            plain = exact.model_copy(update={"adapter": "none"})
+            base = load_model(folder.path, plain, train=False, new_tokens=new_tokens).model
+            return [*proofs, _prove_adapter(loaded, base, chosen, rows)]
+
+
+def choose_rows(sequences: Sequence[TokenSequence], chosen: Chosen) -> list[TokenSequence]:
+    """The shortest different rows, cut to ``LONGEST`` tokens, all on one side of every length at which the model
+    changes; of a row that is trained only behind the cut the last tokens count."""
+    limit = min([LONGEST, *(length for length in chosen.length_switches if length > 1)])
+    different = {sequence.ids[:limit].tobytes(): sequence for sequence in reversed(sequences) if len(sequence.ids) > 1}
+    rows = []
+    for sequence in sorted(different.values(), key=lambda sequence: len(sequence.ids))[:ROWS]:
+        weights = sequence.weights[:limit].copy()
+        if not weights[1:].any():
+            weights[-8:] = 1
+        encoder = None if sequence.encoder_ids is None else sequence.encoder_ids[:LONGEST]
+        rows.append(replace(sequence, ids=sequence.ids[:limit], weights=weights, encoder_ids=encoder))
+    return rows
+
+
+def _prove(loaded: LoadedModel, chosen: Chosen, rows: Sequence[TokenSequence], *, method: str) -> list[Proof]:
+    model, policy = loaded.model, chosen.policy
+
+    def step_gradient(parts: Sequence[Sequence[TokenSequence]]) -> Mapping[str, Tensor]:
+        totals = accumulate(policy, OBJECTIVES[method], [build_forest(part, share=chosen.share) for part in parts])
+        scale_and_clip(trainable_state(model), count=totals.count, max_norm=0.0)
+        return take_gradient(model)
+
+    instead = None if chosen.share else f"prefixes are not shared: rows run as {chosen.mode}"
+    return [
+        documents_isolated(model, policy, rows, build=build_forest, share=chosen.share),
+        sharing_exact(model, policy, rows, build=build_forest, instead=instead),
+        accumulation_invariant(model, rows, step_gradient=step_gradient),
+        _prove_resuming(model, chosen, rows, method=method),
+    ]
+
+
+def _prove_resuming(model: Any, chosen: Chosen, rows: Sequence[TokenSequence], *, method: str) -> Proof:
+    """With what is trained cut down to the last tensors of ``STEPPED`` numbers."""
+    trained = list(trainable_state(model).values())
+    sizes = np.cumsum([parameter.numel() for parameter in reversed(trained)])
+    kept = max(1, int((sizes <= STEPPED).sum()))
+    frozen = trained[: len(trained) - kept]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            training = _Training(model, chosen, method, Path(folder))
+            half = max(1, len(rows) // 2)
+            return resume_exact(model, [rows[:half], rows[half:] or rows], training=training)
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+
+
+class _Silent:
+    """A monitor that keeps nothing."""
+
+    def log(self, record: dict[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Training:
+    """Training of a few batches by the loop itself, from the weights as they are, which are put back."""
+
+    def __init__(self, model: Any, chosen: Chosen, method: str, folder: Path) -> None:
+        self.model, self.chosen, self.method, self.folder = model, chosen, method, folder
+
+    def __call__(self, batches: Sequence[Sequence[TokenSequence]], interrupted: bool) -> Mapping[str, Tensor]:
+        parameters = trainable_state(self.model)
+        start = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+        store = CheckpointStore(self.folder / ("resumed" if interrupted else "through"))
+        forests = [[build_forest(rows, share=self.chosen.share)] for rows in batches]
+        if interrupted:
+            try:
+                fit(self._work(forests, store, parameters, stop=True))
+            except Interrupted:
+                self._put_back(start)  # what goes on must come from the checkpoint
+        fit(self._work(forests, store, parameters, stop=False))
+        after = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+        self._put_back(start)
+        return after
+
+    def _work(
+        self,
+        forests: Sequence[Sequence[Forest]],
+        store: CheckpointStore,
+        parameters: Mapping[str, Tensor],
+        *,
+        stop: bool,
+    ) -> Work:
+        settings = OptimizerSettings(adam_beta1=BETAS[0], adam_beta2=BETAS[1], adam_epsilon=EPS)
+        return Work(
+            policy=self.chosen.policy,
+            objective=OBJECTIVES[self.method],
+            parameters=parameters,
+            optimizer=make_optimizer(parameters, settings, learning_rate=LEARNING_RATE),
+            batch_at=lambda step: forests[step],
+            learning_rate_at=lambda step: LEARNING_RATE,
+            max_grad_norm=0.0,
+            total_steps=len(forests),
+            save_steps=len(forests),
+            checkpoints=store,
+            monitor=_Silent(),
+            start=store.load_latest()[0],
+            stop_requested=lambda: stop,
+        )
+
+    def _put_back(self, start: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in trainable_state(self.model).items():
+                parameter.copy_(start[name])
+
+
+def _prove_adapter(loaded: LoadedModel, base: Any, chosen: Chosen, rows: Sequence[TokenSequence]) -> Proof:
+    def take_step() -> None:
+        adamw_steps(loaded.model, [rows], learning_rate=LEARNING_RATE, betas=BETAS, eps=EPS)
+
+    return adapter_identity(
+        rows,
+        base=base,
+        policy=chosen.policy,
+        build=build_forest,
+        take_step=take_step,
+        merged=lambda: copy.deepcopy(loaded.model).merge_and_unload(safe_merge=True),
+    )
