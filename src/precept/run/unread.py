@@ -12,29 +12,29 @@ from precept.run.settings import RunSettings
 
 @dataclass(frozen=True)
 class Need:
-    """When a key takes effect, and what to set so that it does. ``nothing`` is a value that asks for no effect."""
+    """When a key takes effect, and what to set so that it does. The value ``met`` asks for what happens anyway."""
 
     when: str
     do: str
-    nothing: Any = None
+    met: Any = None
 
 
 ADAPTER = Need("only an adapter has it, and this run trains all weights", "set adapter=lora")
-HELD_OUT = Need("no row is held out to evaluate on", "set eval_fraction=0.1 or eval_data=FILE", nothing=0)
-CONVERSATIONS = Need("it concerns conversations of a causal model, and no row here is one", "", nothing=0)
+HELD_OUT = Need("no row is held out to evaluate on", "set eval_fraction=0.1 or eval_data=FILE", met=0)
+TURNS = "it concerns conversations of a causal model, and no row here is one"
 NEEDS = {
     "lora_r": ADAPTER,
     "lora_alpha": ADAPTER,
-    "lora_dropout": Need(ADAPTER.when, ADAPTER.do, nothing=0),
+    "lora_dropout": Need(ADAPTER.when, ADAPTER.do, met=0),
     "lora_target_modules": ADAPTER,
     "eval_steps": HELD_OUT,
     "early_stopping_patience": HELD_OUT,
     "sample_answers": HELD_OUT,
-    "eval_fraction": Need("eval_data names the rows to evaluate on", "set eval_fraction=0", nothing=0),
-    "train_on": CONVERSATIONS,
-    "turns": CONVERSATIONS,
-    "prompt_weight": CONVERSATIONS,
-    "special_tokens_in_text": Need("all rows are token ids", ""),
+    "eval_fraction": Need("eval_data names the rows to evaluate on", "set eval_fraction=0", met=0),
+    "train_on": Need(TURNS, "", met="all"),
+    "turns": Need(TURNS, "", met="auto"),
+    "prompt_weight": Need(TURNS, "", met=0),
+    "special_tokens_in_text": Need("all rows are token ids", "", met="error"),
 }
 UNKNOWN = Need("no code of this run reads it", "")
 
@@ -46,7 +46,7 @@ def refuse_unread(settings: RunSettings, *, where: Callable[[str], str | None]) 
     """
     unread = [key for part in settings.parts for key in part.unread_keys()]
     flat = settings.flat()
-    unread = [key for key in unread if flat[key] != NEEDS.get(key, UNKNOWN).nothing]
+    unread = [key for key in unread if flat[key] != NEEDS.get(key, UNKNOWN).met]
     if not unread:
         return
     told = []

@@ -180,7 +180,9 @@ def test_rows_are_held_out_in_one_way(model: Path, rows: Path, tmp_path: Path) -
 
 def test_plain_text_has_no_turns_to_choose_from(model: Path, tmp_path: Path) -> None:
     texts = write_rows(tmp_path / "texts.jsonl", [{"text": f"The cat sat on mat {n}."} for n in range(8)])
-    ended = run(model, texts, tmp_path / "out", max_steps=1, train_on="last", turns="split", prompt_weight=0.5)
+    plain = run(model, texts, tmp_path / "out", max_steps=1, train_on="all", turns="auto", prompt_weight=0)
+    assert plain.code == 0, plain.err
+    ended = run(model, texts, tmp_path / "other", max_steps=1, train_on="last", turns="split", prompt_weight=0.5)
     assert ended.code == 2
     assert all(f"'{key}'" in ended.err for key in ("train_on", "turns", "prompt_weight"))
 
