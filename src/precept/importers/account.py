@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,9 +65,16 @@ class Account:
         return "" if value is None else str(value).strip().lower()
 
     def number(self, path: str, default: float) -> float:
-        """The source's value where it is a number."""
+        """The source's value where it is a number, be it in quotes."""
         value = self.find(path)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else default
+        if isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                return default
+            value = int(value) if value.is_integer() else value
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return value if fits else default
 
     def map(self, path: str | Path, to: str, why: str = "", *, value: Any = SAME, comment: str = "") -> bool:
         """Set our key ``to`` from the leaves at or below ``path``. False where the source has no value there, or
@@ -141,7 +149,7 @@ class Account:
             elif rule.list_name == "mapped":
                 self.map(leaf, rule.to or "", rule.why)
             elif rule.is_off(value):
-                self.idle(leaf, f"switched off, as here ({rule.why})")
+                self.idle(leaf, f"this value changes nothing ({rule.why})")
             else:
                 self.book(rule.list_name, leaf, rule.why)
 
@@ -160,7 +168,8 @@ def _empty(leaf: Path, value: Any = None) -> Entry:
 
 
 def _conversion(given: Any, value: Any) -> str:
-    return "the same" if given == value else f"becomes {value}"
+    same = given == value and not isinstance(given, bool) ^ isinstance(value, bool)
+    return "the same" if same else f"becomes {value}"
 
 
 def _without_references(value: Any) -> Any:
@@ -168,5 +177,5 @@ def _without_references(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_references(item) for item in value]
     if isinstance(value, str) and "${" in value:
-        return GAP + value.replace("$", "")
+        return GAP + value.removeprefix(GAP).replace("$", "")
     return value

@@ -117,6 +117,7 @@ def _datasets(account: Account) -> None:
                 _dataset(account, f"{key}.{place}", entry, to)
         if isinstance(value, dict):
             _dataset(account, key, value, to)
+    _compare_types(account)
 
 
 def _dataset(account: Account, at: str, entry: Mapping[str, Any], to: str) -> None:
@@ -132,6 +133,17 @@ def _dataset(account: Account, at: str, entry: Mapping[str, Any], to: str) -> No
     account.idle(f"{at}.name", "a file is one subset")
     _columns(account, at, entry)
     _rows(account, at, entry)
+
+
+def _compare_types(account: Account) -> None:
+    kinds = {str(entry.get("type")).split(".")[0] for entry in _entries(account) if isinstance(entry.get("type"), str)}
+    if "alpaca" in kinds and len(kinds) > 1:
+        account.differ("One chat template writes all rows here; Axolotl has one for each data set: see chat_template.")
+
+
+def _entries(account: Account) -> list[Mapping[str, Any]]:
+    value = account.find("datasets")
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _columns(account: Account, at: str, entry: Mapping[str, Any]) -> None:

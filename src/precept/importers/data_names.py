@@ -41,14 +41,17 @@ def add_data(account: Account, paths: list[str], to: str, names: list[tuple[str,
 
     A hub name with a split that our reader does not know becomes a gap as well.
     """
+    became, reasons = [], []
     for ours, missing in names:
         before: list[Any] = list(account.settings.get(to, []))
         refused = account.set(to, [*before, ours])
         if refused:
             missing = refused
             account.set(to, [*before, GAP + ours])
-        if missing:
+        became.append(account.settings[to][-1])
+        if missing and missing not in reasons:
+            reasons.append(missing)
             account.comments[to] = missing
-        for path in paths:
-            why = f"{account.settings[to][-1]}: {missing}" if missing else f"becomes {account.settings[to][-1]}"
-            account.book("mapped", path, why, to=to)
+    why = f"becomes {', '.join(became)}" + "".join(f"; {reason}" for reason in reasons)
+    for path in paths:
+        account.book("mapped", path, why, to=to)

@@ -18,16 +18,17 @@ FOLDER = File(__file__).with_name("keys")
 
 @dataclass(frozen=True)
 class Rule:
-    """What becomes of a key. ``harmless`` are the values with which an unsupported key changes nothing."""
+    """What becomes of a key. ``harmless`` are the values with which an unsupported key changes nothing, by default
+    false."""
 
     list_name: str
     why: str
     to: str | None = None
-    harmless: tuple[Any, ...] = ()
+    harmless: tuple[Any, ...] = (False,)
 
     def is_off(self, value: Any) -> bool:
         """Whether an unsupported key is set to a value that changes nothing."""
-        return self.list_name == "unsupported" and any(_same(value, other) for other in (False, *self.harmless))
+        return self.list_name == "unsupported" and any(_same(value, other) for other in self.harmless)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _rules(document: Mapping[str, Any]) -> Iterator[tuple[str, Rule]]:
         yield path, Rule("mapped", "", to)
     for list_name in ("without_effect", "unsupported"):
         for group in document.get(list_name, []):
-            rule = Rule(list_name, " ".join(group["why"].split()), None, tuple(group.get("harmless", ())))
+            rule = Rule(list_name, " ".join(group["why"].split()), None, tuple(group.get("harmless", [False])))
             for path in group["keys"]:
                 yield path, rule
 

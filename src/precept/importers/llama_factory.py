@@ -81,7 +81,8 @@ def translate(account: Account) -> None:
         _translate_v1(account)
         return
     _refuse_what_is_not_ours(account)
-    account.book("mapped", "stage", "train.sft, on rows of plain text where the stage is pt", to="uses")
+    rows = " on rows of plain text" if account.text("stage") == "pt" else ""
+    account.book("mapped", "stage", f"train.sft{rows}", to="uses")
     account.map("model_name_or_path", "model")
     _datasets(account)
     _template(account)
@@ -230,6 +231,9 @@ def _adapter(account: Account) -> None:
     account.default("adapter", ours)
     if bits == 4:
         account.map("quantization_bit", "adapter", "nf4 with double quantisation", value="qlora")
+    if bits == 4 and account.find("double_quantization") is False:
+        account.lack("double_quantization", "qlora here quantises the scales a second time; it cannot be switched off")
+    account.idle("double_quantization", "part of qlora here")
     account.lack("quantization_bit", "the base is held in 4 bits (adapter=qlora) or in its own precision", to="adapter")
     if dora and bits != 4:
         account.map(dora, "adapter", value="dora")

@@ -14,6 +14,7 @@ from precept.errors import InputError
 
 Path = tuple[str, ...]
 LARGEST = 100_000  # nodes, with aliases written out
+DEEPEST = 50  # levels
 LARGEST_INTEGER = 2**63
 
 
@@ -31,7 +32,7 @@ _Loader.add_implicit_resolver(
 def read_source(text: str, *, where: str) -> dict[str, Any]:
     """The file's keys and values. Raises InputError for text that is no mapping in YAML or JSON."""
     try:
-        tree = json.loads(text) if text.lstrip().startswith("{") else _load(text, where)
+        tree = _plain(_load(text, where))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         detail = " ".join(str(error).split())[:300]
         raise InputError(
@@ -46,8 +47,7 @@ def read_source(text: str, *, where: str) -> dict[str, Any]:
             found=kind,
             do="name the YAML file that the other tool trains with",
         )
-    plain: dict[str, Any] = _plain(tree)
-    return plain
+    return tree
 
 
 def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -63,6 +63,11 @@ def leaves(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def _load(text: str, where: str) -> Any:
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text)  # YAML refuses the tabs of some JSON
+        except ValueError:
+            pass
     root = yaml.compose(text, Loader=_Loader)
     if root is None:
         return None
@@ -109,16 +114,26 @@ def _size(node: yaml.Node, known: dict[int, float]) -> float:
     return known[id(node)]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """The value in types that JSON has: keys as text; dates, sets, bytes and huge numbers as text."""
+    if depth > DEEPEST:
+        raise ValueError(f"nested more than {DEEPEST} levels deep")
     if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        plain = {_text(key): _plain(inner, depth + 1) for key, inner in value.items()}
+        if len(plain) < len(value):
+            raise ValueError("two keys of a mapping are spelled alike")
+        return plain
     if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if value is None or isinstance(value, bool | str):
+        return [_plain(inner, depth + 1) for inner in value]
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         return value if abs(value) < LARGEST_INTEGER else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    return str(value)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """As text that any file can hold: escapes in quotes can spell halves of characters."""
+    return str(value).encode("utf-8", "backslashreplace").decode()

@@ -115,6 +115,11 @@ def translate(account: Account) -> None:
     )
     account.differ("torchtune leaves out the last incomplete batch of each epoch; here it is trained on.")
     _optimizer(account)
+    if account.find("shuffle") is False:
+        account.lack("shuffle", "the order of rows is drawn from seed")
+    account.idle("shuffle", "the order of rows is drawn from seed")
+    if account.find("quantizer") is not None:
+        account.differ("torchtune trains with fake quantisation (quantizer); here the arithmetic is not quantised.")
     asked = account.text("dtype")
     if asked in DTYPES:
         account.map("dtype", "dtype", "weights and moments stay in float32 beside it", value=DTYPES[asked])
@@ -156,7 +161,7 @@ def _model(account: Account) -> None:
         account.book("mapped", "checkpointer.checkpoint_dir", f"a marked gap: {missing}", to="model")
     if str(account.find("checkpointer.checkpoint_files.0") or "").endswith((".bin", ".pth", ".pt")):
         account.idle("checkpointer.checkpoint_files", "only safetensors are read here: the folder must hold them")
-    names = builder.split("_")
+    names = builder.removeprefix("qat_").split("_")
     adapted = {"lora", "qlora", "dora", "qdora"} & {names[0]}
     if not adapted:
         account.book("mapped", "model._component_", "all weights are trained", to="adapter")
@@ -254,6 +259,8 @@ def _dataset(account: Account, at: str, entry: Mapping[str, Any], to: str, *, sp
 
 def _what_is_trained(account: Account, at: str, entry: Mapping[str, Any], component: str) -> None:
     strategy = entry.get("masking_strategy")
+    if entry.get("conversation_column") in ("messages", "conversations", "conversation"):
+        account.idle(f"{at}.conversation_column", "the reader finds this column by itself")
     if component in PLAIN_TEXT:
         account.idle(f"{at}.add_eos", "plain text ends with the tokenizer's end token")
         return

@@ -103,6 +103,9 @@ def read_batch(
     account: Account, *, micro: str, micro_default: int, accumulation: str, accumulation_default: int, world: int | None
 ) -> None:
     """Sequences an optimizer step: a device's share times accumulation times devices."""
+    for key in (micro, accumulation):
+        if account.find(key) is not None and account.number(key, -1) < 0:
+            account.lack(key, "not a number: set batch_size to the rows of an optimizer step", to="batch_size")
     each, times = account.number(micro, micro_default), account.number(accumulation, accumulation_default)
     size = each * times * (world or 1)
     shown = f"{each:g} a device x {times:g} accumulated x {world or 1} device{'s' * ((world or 1) > 1)} = {size:g}"

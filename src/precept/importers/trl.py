@@ -72,6 +72,11 @@ OTHER_STAGES = {
     "teacher_model_name_or_path": "gkd",
 }
 LOSSES = {"nll", "chunked_nll"}
+OTHER_LOSSES = {
+    **dict.fromkeys(("sigmoid", "hinge", "ipo", "robust", "apo_zero", "apo_down", "sppo_hard"), "dpo"),
+    **dict.fromkeys(("grpo", "dapo", "dr_grpo", "bnpo", "gspo"), "grpo"),
+    "kto": "kto",
+}
 LORA_KEYS = (
     "lora_r",
     "lora_alpha",
@@ -90,6 +95,8 @@ def translate(account: Account) -> None:
     for key, stage in OTHER_STAGES.items():
         if account.find(key) is not None:
             refuse_stage(stage, NAME, key)
+    if account.text("loss_type") in OTHER_LOSSES:
+        refuse_stage(OTHER_LOSSES[account.text("loss_type")], NAME, "loss_type")
     refuse_vision(account, "model_name_or_path", keys=("vision_model", "max_pixels", "image_column"))
     account.map("model_name_or_path", "model")
     _data(account)
@@ -140,9 +147,14 @@ def _data(account: Account) -> None:
     for place, entry in enumerate(_entries(account.find("datasets"))):
         _data_entry(account, f"datasets.{place}", entry)
     mixer = account.find("dataset_mixer")
-    for path in mixer if isinstance(mixer, dict) else ():
-        add_data(account, [], "data", [name_data(path)])
-        _share(account, ("dataset_mixer", path), mixer[path])
+    splits = [str(name) for name in _list(account.find("dataset_splits"))]
+    for path, share in mixer.items() if isinstance(mixer, dict) else ():
+        parts: list[str | None] = [name for name in splits if name.startswith("train")] or [None]
+        add_data(account, [], "data", [name_data(path, split=part) for part in parts])
+        measured = [name for name in splits if not name.startswith("train")]
+        add_data(account, [], "eval_data", [name_data(path, split=part) for part in measured])
+        _share(account, ("dataset_mixer", path), share)
+        account.book("mapped", "dataset_splits", "train... is trained on, the others are measured", to="data")
 
 
 def _data_entry(account: Account, at: str, entry: Mapping[str, Any]) -> None:
@@ -262,6 +274,10 @@ def _set_defaults(account: Account) -> None:
 
 def _entries(value: Any) -> list[Mapping[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str | None:
