@@ -54,6 +54,7 @@ def refuse_unread(settings: RunSettings, *, where: Callable[[str], str | None]) 
         place = where(key)
         told.append(f"{key}={flat[key]}{f' ({place})' if place else ''}: {NEEDS.get(key, UNKNOWN).when}")
     ways = dict.fromkeys(need.do for key in unread if (need := NEEDS.get(key, UNKNOWN)).do)
+    or_set = "".join(f", or {way}" for way in ways)
     them = "them" if len(unread) > 1 else "it"
     names = ", ".join(f"'{key}'" for key in unread)
     raise InputError(
@@ -61,5 +62,5 @@ def refuse_unread(settings: RunSettings, *, where: Callable[[str], str | None]) 
         code="setting-not-read",
         where=where(unread[0]),
         found="\n    ".join(told),
-        do=", or ".join([f"remove {them}", *ways]),
+        do=f"remove {them}{or_set}",
     )
