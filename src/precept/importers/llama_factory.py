@@ -71,6 +71,16 @@ LORA_KEYS = (
     *RSLORA,
     *DORA,
 )
+FROZEN = (
+    "freeze_trainable_layers",
+    "freeze_trainable_modules",
+    "freeze_extra_modules",
+    "oft_rank",
+    "oft_block_size",
+    "oft_target",
+    "module_dropout",
+)
+OPTIMIZERS = ("use_galore", "use_apollo", "use_badam", "use_adam_mini", "use_muon")
 SAME_TEMPLATE = {"chatml": "chatml"}
 LOSSES = {"use_dft_loss": "DFT", "use_asft_loss": "ASFT", "use_eaft_loss": "EAFT"}
 
@@ -104,6 +114,9 @@ def translate(account: Account) -> None:
         )
     read_schedule(account, key="lr_scheduler_type", default="linear")
     read_optimizer(account, "optim")
+    for key in OPTIMIZERS:
+        if account.find(key) is True:
+            account.differ(f"LLaMA-Factory optimises with {key}, here it is AdamW: tune learning_rate anew.")
     if account.find("pure_bf16") is True:
         account.map("pure_bf16", "dtype", "weights and moments stay in float32 beside it", value="bfloat16")
     read_precision(account)
@@ -218,6 +231,9 @@ def _adapter(account: Account) -> None:
     if kind not in ("lora", "full"):
         account.lack("finetuning_type", "here all weights are trained, or an adapter (lora, dora, qlora)", to="adapter")
         account.differ(f"LLaMA-Factory trains with finetuning_type={kind}, here all weights are trained.")
+        for key in FROZEN:
+            account.lack(key, "all weights are trained, or an adapter")
+        account.set("adapter", "none", comment=f"LLaMA-Factory: {kind}, which is not here")
     if kind != "lora":
         no_adapter(account, LORA_KEYS)
         account.lack(

@@ -103,7 +103,7 @@ def translate(account: Account) -> None:
     epochs, cap = account.number("epochs", 1), account.number("max_steps_per_epoch", 0)
     account.default("num_train_epochs", 1) if account.find("epochs") is None else None
     if cap > 0 and epochs >= 1:
-        account.map("max_steps_per_epoch", "max_steps", f"{epochs:g} epochs of {cap:g} steps", value=int(cap * epochs))
+        account.map("max_steps_per_epoch", "max_steps", f"{cap:g} steps an epoch x {epochs:g}", value=int(cap * epochs))
         account.differ("max_steps goes on past the end of the data; max_steps_per_epoch stops there.")
     read_batch(
         account,

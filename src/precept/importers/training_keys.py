@@ -24,6 +24,7 @@ ADAMW = {
 }
 PAGED = {"paged_adamw", "paged_adamw_32bit"}
 PROMPTS = "prompt_weight=1 reproduces it (prompt_weight=0, the default, trains answers only)"
+WARMUP = 0.03  # the default here
 ISOLATED = (
     "a forest holds many rows side by side and none attends to another, so there is nothing to switch on: packing is "
     "part of every batch here"
@@ -36,6 +37,7 @@ def read_schedule(account: Account, *, key: str, default: str, warmup_default: f
     ours = SCHEDULES.get(asked)
     if ours is None:
         account.lack(key, "the schedules here are cosine, linear and constant", to="lr_scheduler_type")
+        account.set("lr_scheduler_type", "cosine", comment=f"{account.tool}: {asked}, which is not here")
         account.differ(f"The learning rate follows '{asked}' in {account.tool}, which is not here; choose another.")
     elif not account.map(key, "lr_scheduler_type", value=ours):
         account.default("lr_scheduler_type", ours)
@@ -66,6 +68,7 @@ def read_warmup(account: Account, key: str) -> None:
         total = account.settings.get("max_steps")
         ratio = _exact_share(int(steps), total) if isinstance(total, int) and total >= steps else None
         if ratio is None:
+            account.set("warmup_ratio", WARMUP, comment=f"{account.tool}: {steps:g} steps; set {steps:g} / (all steps)")
             account.lack(
                 key,
                 f"the warm-up here is a share of all steps, which this file does not say: set warmup_ratio to "

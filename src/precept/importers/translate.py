@@ -66,7 +66,7 @@ def import_config(text: str, *, where: str, name: str, tool: str | None, refuses
         peer.translate(account)
     except InputError as error:
         raise InputError(error.what, code=error.code, where=where, found=error.found, do=error.do) from error
-    _output(account)
+    _folders(account)
     account.settle([key_table(table) for table in peer.tables])
     _fill_gaps(account)
     return Imported(
@@ -102,7 +102,10 @@ def recognise(tree: Mapping[str, Any], *, where: str) -> str:
     )
 
 
-def _output(account: Account) -> None:
+def _folders(account: Account) -> None:
+    if isinstance(account.find("resume_from_checkpoint"), str):
+        account.lack("resume_from_checkpoint", "a checkpoint of another tool: name its weights as model to start there")
+    account.idle("resume_from_checkpoint", "an unfinished run goes on by itself when the same command is given again")
     folder = account.find("output_dir")
     if isinstance(folder, str):
         account.output = folder

@@ -120,6 +120,7 @@ def translate(account: Account) -> None:
     read_evaluation(account)
     read_trackers(account, "report_to")
     read_attention(account, "attn_implementation")
+    read_attention(account, "model_init_kwargs.attn_implementation")
     _set_defaults(account)
 
 
@@ -140,8 +141,8 @@ def _data(account: Account) -> None:
     if name is not None:
         train = name_data(str(name), split=_text(split), subset=_text(subset))
         add_data(account, ["dataset_name", "dataset_train_split", "dataset_config"], "data", [train])
-        if test is not None and evaluates:
-            held_out = name_data(str(name), split=str(test), subset=_text(subset))
+        if evaluates:
+            held_out = name_data(str(name), split=_text(test) or "test", subset=_text(subset))
             add_data(account, ["dataset_test_split"], "eval_data", [held_out])
         account.idle("dataset_test_split", "no rows are measured without eval_strategy")
     for place, entry in enumerate(_entries(account.find("datasets"))):
@@ -214,6 +215,10 @@ def _loss(account: Account) -> None:
         account.differ(f"TRL trains with loss_type={loss}, here it is the negative log-likelihood of answers.")
     if account.find("packing") is True:
         strategy = account.text("packing_strategy") or "bfd"
+        if strategy == "wrapped":
+            account.differ(
+                "TRL's wrapped packing cuts rows in the middle and lets them see each other; here none does."
+            )
         keeps = "which cuts rows in the middle and lets them see each other" if strategy == "wrapped" else "isolated"
         account.idle("packing", f"{ISOLATED} (TRL: {strategy}, {keeps} only with FlashAttention)")
         packed_rows(account, "packing", str(account.find("max_length") or 1024))

@@ -62,7 +62,9 @@ def refuse_settings(settings: Mapping[str, Any]) -> str | None:
         return "a model is a folder or owner/name"
     for name in (*settings.get("data", ()), *settings.get("eval_data", ())):
         if name.startswith("hf:") and not HUB_NAME.fullmatch(name.partition("#")[0]):
-            return "hf:owner/name[:split] has no such part: save those rows to a file and name it"
+            return (
+                "hf:owner/name[:split] cannot name that part: write #N for the first N rows, or save the rows to a file"
+            )
     try:
         parse_settings({key: value for key, value in settings.items() if key != "model"})
     except InputError as error:
