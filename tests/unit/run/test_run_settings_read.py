@@ -21,7 +21,7 @@ from precept.run.unread import NEEDS, refuse_unread
 from precept.settings import Settings
 from precept.train.settings import LoopSettings
 
-# Each with a value other than its default. What is left out here is tested beside the condition that it needs.
+# Each with a value other than its default, if that needs no extra. What is left out here is tested beside the condition that it needs.
 ALWAYS = {
     "bad_rows": "drop",
     "chat_template": "chatml",
@@ -54,6 +54,7 @@ ALWAYS = {
     "save_steps": 1,
     "save_total_limit": 1,
     "report_to": "none",
+    "skip_proof": "train_eval_disjoint",
 }
 ADAPTER = {"adapter": "lora", "lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "lora_target_modules": "q_proj"}
 EVALUATION = {"eval_fraction": 0.2, "eval_steps": 1, "early_stopping_patience": 9, "sample_answers": 1}
