@@ -21,7 +21,8 @@ from precept.run.unread import NEEDS, refuse_unread
 from precept.settings import Settings
 from precept.train.settings import LoopSettings
 
-# Each with a value other than its default, if that needs no extra. What is left out here is tested beside the condition that it needs.
+# Each with a value other than its default, if that needs no extra. What is left out here is tested beside the
+# condition that it needs.
 ALWAYS = {
     "bad_rows": "drop",
     "chat_template": "chatml",
