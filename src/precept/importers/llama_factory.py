@@ -209,6 +209,8 @@ def _loss_and_length(account: Account) -> None:
             "here such rows are an error until over_length is set: drop and cut_turns lose no end of an answer."
         )
     account.map("train_on_prompt", "prompt_weight", value=1 if account.find("train_on_prompt") is True else 0)
+    if account.find("split_special_tokens") is True:
+        account.map("split_special_tokens", "special_tokens_in_text", value="as_text")
     account.map("mask_history", "train_on", value="last" if account.find("mask_history") is True else "all")
     isolation = "neat_packing isolates rows, packing alone does not"
     for key in ("neat_packing", "packing"):

@@ -8,12 +8,13 @@ from typing import NoReturn
 from precept.errors import InputError
 from precept.importers.account import Account
 
-VISION = re.compile(
-    r"(^|[-_/.])(vl|vl\d*|vlm|smolvlm\d*|vision|llava\w*|pixtral|paligemma\d*|idefics\d*|internvl\w*|minicpm-?[vo]|omni|"
-    r"audio|voxtral|whisper|qvq|kimi-?vl|glm-?4v|florence\w*|mllama|video\w*)([-_/.]|\d|$)"
-    r"|qwen[\d.]*[-_]?vl|qwen[\d.]*[-_]?omni|glm-4\.\dv",
-    re.IGNORECASE,
+# Words of a model's or a template's name that tell of images, audio or video; each stands alone or before a number.
+WORDS = (
+    *("vl", "vlm", "smolvlm", "vision", "multimodal", "omni", "ocr", "audio", "video", "mllama", "qvq"),
+    *(r"llava\w*", r"internvl\w*", "pixtral", "paligemma", "idefics", "florence", "voxtral", "whisper"),
+    *("minicpm[-_]?[vo]", r"glm-?4[\d.]*v", r"qwen[\d.]*[-_]?vl"),
 )
+VISION = re.compile(rf"(^|[-_/.])({'|'.join(WORDS)})([-_/.\d]|$)", re.IGNORECASE)
 
 
 def refuse_stage(stage: str, tool: str, key: str) -> NoReturn:

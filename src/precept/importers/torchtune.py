@@ -261,8 +261,12 @@ def _what_is_trained(account: Account, at: str, entry: Mapping[str, Any], compon
     strategy = entry.get("masking_strategy")
     if entry.get("conversation_column") in ("messages", "conversations", "conversation"):
         account.idle(f"{at}.conversation_column", "the reader finds this column by itself")
+    if entry.get("column") == "text":
+        account.idle(f"{at}.column", "the reader finds this column by itself")
     if component in PLAIN_TEXT:
-        account.idle(f"{at}.add_eos", "plain text ends with the tokenizer's end token")
+        if entry.get("add_eos") is not False:
+            account.idle(f"{at}.add_eos", "plain text ends with the tokenizer's end token")
+        account.book("unsupported", f"{at}.add_eos", "plain text always ends with the tokenizer's end token")
         return
     if isinstance(entry.get("train_on_input"), bool):
         account.map(f"{at}.train_on_input", "prompt_weight", value=int(entry["train_on_input"]))
