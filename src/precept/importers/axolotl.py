@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from precept.importers.account import Account
-from precept.importers.data_names import add_data, name_data
+from precept.importers.data_names import add_data, add_entry, name_data
 from precept.importers.stages import refuse_kind, refuse_stage, refuse_vision
 from precept.importers.training_keys import (
     DORA,
@@ -121,16 +121,8 @@ def _datasets(account: Account) -> None:
 
 
 def _dataset(account: Account, at: str, entry: Mapping[str, Any], to: str) -> None:
-    path, files = entry.get("path"), entry.get("data_files")
-    split, subset = entry.get("split"), entry.get("name")
-    if files is not None:
-        names = [str(file) for file in (files if isinstance(files, list) else [files])]
-        add_data(account, [f"{at}.data_files", f"{at}.path"], to, [name_data(name) for name in names])
-    elif path is not None:
-        named = name_data(str(path), split=_text(split), subset=_text(subset))
-        add_data(account, [f"{at}.path", f"{at}.split", f"{at}.name"], to, [named])
-    account.idle(f"{at}.split", "a file is one split")
-    account.idle(f"{at}.name", "a file is one subset")
+    if entry.get("path") is not None:
+        add_entry(account, at, to, key="path", path=str(entry["path"]), split=str(entry.get("split") or "train"))
     _columns(account, at, entry)
     _rows(account, at, entry)
 
@@ -328,7 +320,3 @@ def _parts(account: Account) -> None:
             account.idle(
                 f"plugins.{place}", "a way to compute the same loss; here it meets the head at trained tokens only"
             )
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)

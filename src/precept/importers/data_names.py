@@ -9,6 +9,7 @@ from precept.importers.account import GAP, Account
 
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 FIRST_ROWS = re.compile(r"([\w.-]+)\[:(\d+)\]")
+LOADERS = ("json", "csv", "parquet", "text")
 FILE = re.compile(r"\.(jsonl?|csv|tsv|parquet|arrow|txt)(\.(gz|zst))?\Z", re.IGNORECASE)
 
 
@@ -26,6 +27,8 @@ def name_data(name: str, *, split: str | None = None, subset: str | None = None)
     part, rows = (first[1], f"#{first[2]}") if first else (split, "")
     if "${" in name or ("://" in name and not name.startswith("hf://")):
         return f"{GAP}{name.replace('$', '')}", "an address that only the other tool opens: name local files"
+    if is_local(name) and "[" in (part or ""):
+        return f"{GAP}{name} ({part})", "a part of a file: write #N for its first N rows, or save the part"
     if is_local(name):
         return f"{name}{rows}", None
     if HUB.fullmatch(name):
@@ -34,6 +37,30 @@ def name_data(name: str, *, split: str | None = None, subset: str | None = None)
             return f"{GAP}{ours} (subset {subset})", f"hf: names have no subset: save '{subset}' to a file and name it"
         return ours, None
     return f"{GAP}dataset {name}{rows}", "a name that only the other tool resolves: name its file, or hf:owner/name"
+
+
+def add_entry(account: Account, at: str, to: str, *, key: str, path: str, split: str) -> None:
+    """Add a data set that is written as arguments of the datasets library: ``path`` (at ``at.key``), ``name`` for a
+    subset, ``data_files`` and ``split``."""
+    files, subset = account.find(f"{at}.data_files"), account.find(f"{at}.name")
+    if isinstance(files, dict):
+        chosen = split.partition("[")[0] if split.partition("[")[0] in files else "train"
+        for other in files:
+            if other != chosen:
+                account.idle((*at.split("."), "data_files", other), f"only '{chosen}' of these files is asked for")
+        files = files.get(chosen)
+    if files is None:
+        named = [name_data(path, split=split, subset=None if subset is None else str(subset))]
+    else:
+        named = [_name_file(path, str(file), split) for file in (files if isinstance(files, list) else [files])]
+    add_data(account, [f"{at}.{key}", f"{at}.data_files", f"{at}.split", f"{at}.name"], to, named)
+
+
+def _name_file(path: str, file: str, split: str) -> tuple[str, str | None]:
+    if path in LOADERS or not HUB.fullmatch(path):
+        inside = path not in LOADERS and not FILE.search(path)
+        return name_data(f"{path.rstrip('/')}/{file}" if inside else file, split=split)
+    return f"{GAP}{file} of hf:{path}", "hf: names have no files: download this one and name it"
 
 
 def add_data(account: Account, paths: list[str], to: str, names: list[tuple[str, str | None]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from precept.importers.account import GAP, Account
-from precept.importers.data_names import add_data, name_data
+from precept.importers.data_names import add_data, add_entry
 from precept.importers.source_file import leaves
 from precept.importers.stages import refuse_kind, refuse_stage
 from precept.importers.training_keys import (
@@ -61,7 +61,6 @@ SOURCES = {
 }
 PLAIN_TEXT = ("text_completion_dataset", "cnn_dailymail_articles_dataset", "wikitext_dataset")
 ALPACA = ("alpaca_dataset", "alpaca_cleaned_dataset")
-FILE_TYPES = ("json", "csv", "text", "parquet")
 ATTENTION = {"q_proj": "q_proj", "k_proj": "k_proj", "v_proj": "v_proj", "output_proj": "o_proj"}
 MLP = ("gate_proj", "up_proj", "down_proj")
 PHI3 = {"q_proj": "qkv_proj", "k_proj": "qkv_proj", "v_proj": "qkv_proj", "o_proj": "o_proj"} | {
@@ -210,17 +209,16 @@ def _targets(account: Account, fused: bool) -> None:
 def _data(account: Account) -> None:
     value = account.find("dataset")
     entries = [(f"dataset.{n}", e) for n, e in enumerate(value)] if isinstance(value, list) else [("dataset", value)]
-    shared = _shared_split(account)
-    for at, entry in entries:
-        if isinstance(entry, dict):
-            _dataset(account, at, entry, "data", split=not shared)
-    if shared:
+    if _shared_split(account):
         share = round(1 - int(SPLITS.findall(account.text("dataset.split"))[0]) / 100, 6)
         why = "the same share of the rows, chosen by hash: other rows than those of the source"
         account.map("dataset.split", "eval_fraction", why, value=share)
         account.book("mapped", "dataset_val", why, to="eval_fraction")
-    elif isinstance(account.find("dataset_val"), dict):
-        _dataset(account, "dataset_val", account.find("dataset_val"), "eval_data", split=True)
+        _dataset(account, "dataset", {**account.find("dataset"), "split": "train"}, "data")
+        return
+    for at, entry in (*entries, ("dataset_val", account.find("dataset_val"))):
+        if isinstance(entry, dict):
+            _dataset(account, at, entry, "eval_data" if at == "dataset_val" else "data")
 
 
 def _shared_split(account: Account) -> bool:
@@ -232,20 +230,12 @@ def _shared_split(account: Account) -> bool:
     return bool(found and same and account.text("dataset_val.split") == f"train[{found[1]}%:]")
 
 
-def _dataset(account: Account, at: str, entry: Mapping[str, Any], to: str, *, split: bool) -> None:
+def _dataset(account: Account, at: str, entry: Mapping[str, Any], to: str) -> None:
     component = str(entry.get("_component_") or "").split(".")[-1]
     source = str(entry.get("source") or SOURCES.get(component) or "")
-    files = entry.get("data_files")
-    if source in FILE_TYPES and files is not None:
-        names = files if isinstance(files, list) else list(files.values()) if isinstance(files, dict) else [files]
-        named = [name_data(str(name)) for name in names]
-        add_data(account, [f"{at}.data_files", f"{at}.source", f"{at}._component_"], to, named)
-        account.idle(f"{at}.split", "a file is one split")
-    elif source:
-        part, subset = (str(entry["split"]) if split and entry.get("split") else None), entry.get("name")
-        named = [name_data(source, split=part, subset=None if subset is None else str(subset))]
-        paths = [f"{at}.source", f"{at}._component_", f"{at}.name", *([f"{at}.split"] if split else [])]
-        add_data(account, paths, to, named)
+    if source:
+        add_entry(account, at, to, key="source", path=source, split=str(entry.get("split") or "train"))
+        account.book("mapped", f"{at}._component_", f"rows of {source}", to=to)
     else:
         missing = "a data set that a Python function makes: name its files, or hf:owner/name"
         add_data(account, [f"{at}._component_"], to, [(f"{GAP}dataset {component or at}", missing)])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from precept.importers.account import Account
-from precept.importers.data_names import add_data, name_data
+from precept.importers.data_names import add_data, add_entry, name_data
 from precept.importers.stages import refuse_stage, refuse_vision
 from precept.importers.training_keys import (
     DORA,
@@ -159,15 +159,9 @@ def _data(account: Account) -> None:
 
 
 def _data_entry(account: Account, at: str, entry: Mapping[str, Any]) -> None:
-    path, files = _text(entry.get("path")), entry.get("data_files")
-    if path in ("json", "csv", "parquet", "text") and files is not None:
-        names = files if isinstance(files, list) else list(files.values()) if isinstance(files, dict) else [files]
-        named = [name_data(str(file)) for file in names]
-        add_data(account, [f"{at}.data_files", f"{at}.path"], "data", named)
-    elif path is not None:
-        named = [name_data(path, split=_text(entry.get("split")), subset=_text(entry.get("name")))]
-        add_data(account, [f"{at}.path", f"{at}.split", f"{at}.name"], "data", named)
-    account.idle(f"{at}.split", "a file is one split")
+    if entry.get("path") is not None:
+        split = _text(entry.get("split")) or "train"
+        add_entry(account, at, "data", key="path", path=str(entry["path"]), split=split)
     if "fraction" in entry:
         _share(account, (*at.split("."), "fraction"), entry["fraction"])
 

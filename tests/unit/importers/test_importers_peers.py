@@ -154,6 +154,10 @@ def differs(imported: Imported, words: str) -> bool:
             {"data": ["t.jsonl"]},
         ),
         (AXOLOTL.replace("c/d", "./rows.jsonl"), {"data": ["./rows.jsonl"]}),
+        (AXOLOTL.replace("c/d", "./rows.jsonl, split: 'train[:9%]'"), {"data": ["FILL-IN: ./rows.jsonl (train[:9%])"]}),
+        (AXOLOTL.replace("c/d", "./rows, data_files: [a.jsonl]"), {"data": ["./rows/a.jsonl"]}),
+        (AXOLOTL.replace("c/d", "c/d, data_files: a.jsonl"), {"data": ["FILL-IN: a.jsonl of hf:c/d"]}),
+        (AXOLOTL.replace("c/d", "json, data_files: {train: a.jsonl, test: b.jsonl}"), {"data": ["a.jsonl"]}),
         (AXOLOTL.replace("c/d", "s3://bucket/rows.jsonl"), {"data": ["FILL-IN: s3://bucket/rows.jsonl"]}),
         (AXOLOTL.replace("chat_template}", "alpaca}"), {"chat_template": "alpaca"}),
         # Precision and the like.
