@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,18 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Proofs of tiny models are kept for this run alone, by all of its processes."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ["PRECEPT_CACHE"] = tempfile.mkdtemp(prefix="precept-cache-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["PRECEPT_CACHE"], ignore_errors=True)
+
 
 SHARED = Path(os.environ.get("PRECEPT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 

@@ -56,11 +56,13 @@ def _match_chunk(
     texts = [writer.write(row.messages, row.tools) for row, _ in chunk]
     encoded = encode(writer.backend, [text or "" for text in texts])
     for (row, own), text, (ids, offsets) in zip(chunk, texts, encoded, strict=True):
-        if len(own) == 1 and text is not None and np.array_equal(ids, own[0].ids):
+        whole = len(own) == 1 and own[0].encoder_ids is None and np.array_equal(ids, own[0].ids)
+        if whole and text is not None:
             yield _matched(row, own[0], text, offsets, writer, PLAIN, weights(row, train_on))
             continue
+        match = _match_target if own and own[0].encoder_ids is not None else _search
         for number, sequence in enumerate(own):
-            yield _search(row, sequence, number, len(own), writer, train_on)
+            yield match(row, sequence, number, len(own), writer, train_on)
 
 
 def _search(
@@ -89,6 +91,30 @@ def _search(
                 kept = offsets[start : start + len(sequence.ids)]
                 window = _matched(part, sequence, text, kept, writer, form, own)
     return window or Unmatched(sequence, "its ids are not those of transformers' own rendering")
+
+
+def _match_target(
+    row: Conversation, sequence: TokenSequence, number: int, count: int, writer: Writer, train_on: str
+) -> Matched | Unmatched:
+    """Match what an encoder reads and what its decoder writes: the text before a trained turn, and the turn."""
+    wishes = weights(row, train_on)
+    trained = [place for place, weight in wishes.items() if weight > 0]
+    if len(trained) == count and sequence.encoder_ids is not None:
+        part, weight = _until(row, trained[number]), wishes[trained[number]]
+        for form in FORMS:
+            text = writer.write(part.messages, part.tools, form=form)
+            if text is None:
+                continue
+            turn = writer.turn(part, trained[number], text, form=form)
+            (prompt, _), (ids, offsets) = encode(writer.backend, [text[: turn.start], text[turn.start : turn.end]])
+            added = len(sequence.ids) - 1 - len(ids)  # the decoder's start, and an EOS that the text lacks
+            read = np.array_equal(sequence.encoder_ids[: len(prompt)], prompt)
+            if read and added in (0, 1) and np.array_equal(sequence.ids[1 : 1 + len(ids)], ids):
+                start = np.full((1, 2), turn.start)
+                end = np.repeat(np.array([[turn.end - 1, turn.end]]), added, axis=0)
+                placed = np.concatenate([start, offsets + turn.start, end])
+                return Matched(sequence, part, text, placed, ((turn, weight),))
+    return Unmatched(sequence, "input or target is not transformers' own rendering")
 
 
 def _matched(

@@ -5,6 +5,7 @@ Shapes: n tokens of a row, V vocabulary.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,13 +20,23 @@ Gradient = Mapping[str, Tensor]
 
 @contextmanager
 def own_attention(model: Any) -> Iterator[None]:
-    """The plainest attention that transformers has; the model's own is put back."""
+    """The plainest attention that transformers has, where the model lets it be chosen; its own is put back."""
     before = model.config._attn_implementation
-    model.set_attn_implementation("eager")
+    _set_attention(model, "eager")
     try:
         yield
     finally:
-        model.set_attn_implementation(before)
+        _set_attention(model, before)
+
+
+def _set_attention(model: Any, name: str) -> None:
+    """Old classes keep theirs, and transformers says so each time."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        model.set_attn_implementation(name)
+    finally:
+        logging.disable(before)
 
 
 def row_logps(model: Any, row: TokenSequence) -> Tensor:

@@ -169,7 +169,7 @@ def template_parity(
                 prompt = prompt_ids(one.row.messages[: turn.message], one.row.tools)
             except PreceptError:
                 continue  # no server can send it either
-            if one.offsets[0, 0] > 0:
+            if one.sequence.encoder_ids is None and one.offsets[0, 0] > 0:
                 continue  # the row was cut on the left, to fit
             turns += 1
             if why := _differs(one.sequence, prompt, context=prompt_weight, border=one.offsets[:, 1] > turn.start):
@@ -185,6 +185,9 @@ def _differs(sequence: TokenSequence, prompt: IntArray, *, context: float, borde
     ``border`` [n] tells which tokens hold characters of the answer: a token that holds prompt and answer is trained.
     """
     length = len(prompt)
+    if sequence.encoder_ids is not None:
+        same = np.array_equal(sequence.encoder_ids[-length:], prompt[-len(sequence.encoder_ids) :])
+        return None if same else "what a server sends is not what the encoder reads"
     if not np.array_equal(sequence.ids[:length], prompt[: len(sequence.ids)]):
         return "what a server sends is not how the row begins"
     if length >= len(sequence.ids):

@@ -21,7 +21,7 @@ def model_card(run: Run, result: dict[str, Any]) -> str:
         "tags": ["precept", run.method],
     }
     files = [f"- `{f.path}`: {f.rows} rows, sha256 `{f.sha256[:16]}`" for f in run.raw.files]
-    evaluation = result["eval_loss"]
+    evaluation, skipped = result["eval_loss"], settings.proofs.skip_proof
     return "\n".join(
         [
             "---",
@@ -43,6 +43,7 @@ def model_card(run: Run, result: dict[str, Any]) -> str:
             f" {tokens['trained']:,} trained",
             f"- {result['steps']} steps of {settings.loop.batch_size} sequences, learning rate {run.learning_rate:g}",
             f"- prefixes: {run.chosen.mode}; computed in {run.loaded.compute_dtype}",
+            f"- trained without the proofs {', '.join(skipped)}" if skipped else "- all proofs that apply held",
             "",
             "## Measured",
             f"- training loss {result['loss_first']:.4f} at the first step, {result['loss_last']:.4f} at the last",

@@ -28,7 +28,7 @@ def named_steps(
 def _single(model: str | None, data: Sequence[str], words: Sequence[str]) -> list[tuple[Step, str]]:
     if model is None or not data:
         raise InputError(
-            "no training step was named", code="no-training-step", do="name a recipe, or both --model M and --data D"
+            "no training step was named", code="no-training-step", do="name a recipe, or --model M --data D"
         )
     pairs = parse_words(words)
     settings = {**pairs, "model": model, "data": [*data, *pairs.get("data", ())]}
@@ -47,7 +47,12 @@ def _of_recipe(name: str, words: Sequence[str], model: str | None, data: Sequenc
     root = Path("runs") / recipe.name
     found = list(_with_bases(recipe, resolve(recipe, root), root))
     if not found:
-        raise InputError("no step of this recipe trains", code="no-training-step", where=str(recipe.path))
+        raise InputError(
+            "no step of this recipe trains",
+            code="no-training-step",
+            where=str(recipe.path),
+            do="add a step 'uses: train.sft'",
+        )
     return found
 
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
 from precept import __version__
 from precept.errors import ProofError
 from precept.models.folder import ModelFolder
+from precept.prove import ProofName
 from precept.prove.proof import Proof
 from precept.run.console import say
 from precept.run.fingerprint import fingerprint
@@ -24,20 +25,7 @@ from precept.run.prepare import RenderedData
 from precept.run.rows import RawData
 from precept.run.settings import RunSettings
 
-ORDER = (
-    "mask_equals_answer",
-    "terminator_trained",
-    "single_bos",
-    "template_parity",
-    "vocabulary_covered",
-    "nothing_lost",
-    "documents_isolated",
-    "sharing_exact",
-    "accumulation_invariant",
-    "resume_exact",
-    "adapter_identity",
-    "train_eval_disjoint",
-)
+ORDER = get_args(ProofName)
 
 
 def prove(
@@ -50,9 +38,12 @@ def prove(
     skip: Sequence[str] = (),
 ) -> list[Proof]:
     """Every proof but those named in ``skip``, in order."""
+    from precept.run.prove_model import NAMES
     from precept.run.prove_rows import row_proofs
 
-    proofs = [*row_proofs(raw, data, folder, settings), *_kept_model_proofs(data, folder, settings, method=method)]
+    proofs = row_proofs(raw, data, folder, settings)
+    if not set(NAMES) <= set(skip):
+        proofs += _kept_model_proofs(data, folder, settings, method=method)
     return [proof for proof in sorted(proofs, key=lambda proof: ORDER.index(proof.name)) if proof.name not in skip]
 
 
@@ -90,7 +81,11 @@ def _kept_model_proofs(data: RenderedData, folder: ModelFolder, settings: RunSet
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "precept" / "proofs"
+    """``$PRECEPT_CACHE/proofs``, by default below the user's cache folder."""
+    own = os.environ.get("PRECEPT_CACHE")
+    return (
+        Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "precept")
+    ) / "proofs"
 
 
 def _key(folder: ModelFolder, data: RenderedData, settings: RunSettings, method: str) -> str:

@@ -66,6 +66,8 @@ def model_proofs(
         except ProofError as error:
             return [Proof(name, False, str(error).replace("\n", " ")) for name in NAMES[:2]]
         rows = choose_rows(sequences, chosen)
+        if not rows:
+            return [not_applicable(name, "no row has two tokens, so nothing is predicted") for name in NAMES]
         with evaluating(loaded.model):
             proofs = _prove(loaded, chosen, rows, method=method)
             if adapter == "none":
@@ -87,7 +89,7 @@ def choose_rows(sequences: Sequence[TokenSequence], chosen: Chosen) -> list[Toke
             weights[-8:] = 1
         encoder = None if sequence.encoder_ids is None else sequence.encoder_ids[:LONGEST]
         rows.append(replace(sequence, ids=sequence.ids[:limit], weights=weights, encoder_ids=encoder))
-    return rows
+    return rows if len(rows) != 1 else rows * 2  # a batch that can be divided
 
 
 def _prove(loaded: LoadedModel, chosen: Chosen, rows: Sequence[TokenSequence], *, method: str) -> list[Proof]:

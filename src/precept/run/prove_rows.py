@@ -9,7 +9,7 @@ import numpy as np
 
 from precept.models.folder import ModelFolder
 from precept.prove.matched import Matched, Unmatched, match_conversations
-from precept.prove.proof import Proof, not_applicable
+from precept.prove.proof import Proof
 from precept.prove.rendition import Writer
 from precept.prove.rows import (
     mask_equals_answer,
@@ -24,9 +24,7 @@ from precept.render import Rendered
 from precept.run.prepare import RenderedData
 from precept.run.rows import RawData
 from precept.run.settings import RunSettings
-from precept.types import Row, TokenSequence
-
-TWO_TEXTS = "an encoder-decoder model reads input and target apart; not compared with transformers' rendering"
+from precept.types import Row
 
 
 def row_proofs(raw: RawData, data: RenderedData, folder: ModelFolder, settings: RunSettings) -> list[Proof]:
@@ -69,9 +67,6 @@ def _text_proofs(
     parts: Sequence[tuple[Sequence[Row], Rendered]], data: RenderedData, writer: Writer, flat: Mapping[str, Any]
 ) -> list[Proof]:
     """The proofs that read the text of each row."""
-    names = ("mask_equals_answer", "terminator_trained", "template_parity")
-    if any(_has_encoder(rendered.sequences) for _, rendered in parts):
-        return [not_applicable(name, TWO_TEXTS) for name in names]
     found = [
         one
         for rows, rendered in parts
@@ -91,10 +86,6 @@ def _text_proofs(
             prompt_weight=weight,
         ),
     ]
-
-
-def _has_encoder(sequences: Sequence[TokenSequence]) -> bool:
-    return any(sequence.encoder_ids is not None for sequence in sequences[:1])
 
 
 def _embeddings(folder: ModelFolder, tokens: int, *, grown: bool) -> int:

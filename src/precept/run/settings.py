@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from precept.errors import InputError
 from precept.models.settings import ModelSettings
+from precept.prove import ProofName
 from precept.render import RenderSettings
 from precept.settings import Settings
 from precept.train.settings import LoopSettings, OptimizerSettings
@@ -31,6 +32,13 @@ class DataSettings(Settings):
     """What to do with rows that cannot be used: stop, or leave them out and say so in data_manifest.json."""
 
 
+class ProofSettings(Settings):
+    """Which proofs training goes on without."""
+
+    skip_proof: tuple[ProofName, ...] = ()
+    """Proofs that may fail; the model card names them. `precept check` shows all."""
+
+
 @dataclass(frozen=True)
 class RunSettings:
     """All settings of a training step."""
@@ -40,11 +48,12 @@ class RunSettings:
     model: ModelSettings
     optimizer: OptimizerSettings
     loop: LoopSettings
+    proofs: ProofSettings
 
     @property
     def parts(self) -> tuple[Settings, ...]:
         """The settings of each class."""
-        return (self.data, self.render, self.model, self.optimizer, self.loop)
+        return (self.data, self.render, self.model, self.optimizer, self.loop, self.proofs)
 
     def flat(self) -> dict[str, Any]:
         """Every key with its value, as run.yaml stores them."""
@@ -57,11 +66,12 @@ CLASSES: Mapping[str, type[Settings]] = {
     "model": ModelSettings,
     "optimizer": OptimizerSettings,
     "loop": LoopSettings,
+    "proofs": ProofSettings,
 }
 # A value that an error shows: aliases of YAML can make one that is far longer than its file.
 SHORT = reprlib.Repr()
 SHORT.maxstring, SHORT.maxother, SHORT.maxlevel = 300, 100, 3
-LISTS = {"data", "eval_data"}
+LISTS = {"data", "eval_data", "skip_proof"}
 PRODUCT = ("per_device_train_batch_size", "gradient_accumulation_steps")
 
 
@@ -83,7 +93,9 @@ def parse_words(words: Sequence[str]) -> dict[str, Any]:
             value = rest.pop(0)
         key = key.removeprefix("--").replace("-", "_")
         if key in pairs and key not in LISTS:
-            raise InputError(f"'{key}' is set twice", code="key-twice", found=f"{pairs[key]} and {value}")
+            raise InputError(
+                f"'{key}' is set twice", code="key-twice", found=f"{pairs[key]} and {value}", do="keep one"
+            )
         pairs[key] = [*pairs.get(key, []), value] if key in LISTS else read_scalar(value)
     return pairs
 
@@ -182,7 +194,7 @@ def explain_invalid(error: ValidationError, given: Mapping[str, Any], where: Cal
     key = str(first["loc"][0]) if first["loc"] else ""
     message = str(first["msg"]).removeprefix("Value error, ")
     if not key:
-        return InputError(message, code="bad-value")
+        return InputError(message, code="bad-value", do="change one of the keys that it names")
     described = next((c.model_fields[key].description for c in CLASSES.values() if key in c.model_fields), None)
     return InputError(
         f"'{key}': {message[0].lower()}{message[1:]}",
