@@ -65,6 +65,7 @@ def test_the_document_has_every_part(plan: dict[str, Any]) -> None:
         "compute_copies",
         "activations",
         "head",
+        "growth",
     ]
     assert memory["parts"]["optimizer"] == 2 * memory["parts"]["weights"]  # two moments a float32 number
     assert memory["low"] < memory["peak"] < memory["high"] and memory["fits"] is True

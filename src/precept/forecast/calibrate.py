@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MEASURED_MARGIN = (0.05, 0.1)  # below and above a peak that was measured: allocators differ from run to run
 COUNTED_MARGIN = (0.25, 0.25)  # ... and one that was only counted, or measured on the first layers
+KEPT_SIZES = 80  # of forests: oneDNN keeps 1,024 kernels, about a dozen for each size; seen to level off there
 LEAST_SPREAD = 0.1  # of seconds: machines are shared
 FORWARD = 1 / 3  # of both passes
 WRITTEN = 400e6  # bytes a second to disk, checksums included
@@ -68,16 +69,24 @@ def fitted_activations(observed: Observed, shape: ModelShape) -> Activations:
 
 
 def memory_figures(
-    parts: Mapping[Part, int], training: Training, *, process: int, loading: int, available: int, measured: bool
+    parts: Mapping[Part, int],
+    training: Training,
+    *,
+    process: int,
+    loading: int,
+    grown: int,
+    available: int,
+    measured: bool,
 ) -> dict[str, Any]:
-    """The memory entry of the plan, in bytes. ``loading`` is the peak until the model was in memory."""
-    peak = max(process + peak_bytes(parts, training), loading)
+    """The memory entry of the plan, in bytes. ``loading`` is the peak until the model was in memory, ``grown`` what
+    kernels and gaps of the allocator add over the steps, the least certain part."""
+    peak = max(process + peak_bytes(parts, training), loading) + grown
     below, above = MEASURED_MARGIN if measured else COUNTED_MARGIN
     return {
-        "parts": {"process": process, **parts},
+        "parts": {"process": process, **parts, "growth": grown},
         "peak": peak,
         "low": round(peak * (1 - below)),
-        "high": round(peak * (1 + above)),
+        "high": round(peak * (1 + above)) + grown,
         "available": available,
         "fits": peak <= available,
     }

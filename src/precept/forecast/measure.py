@@ -99,10 +99,12 @@ def free_memory() -> int:
 class Measured:
     """What one step showed: ``peaks`` and ``passes`` hold (tokens, bytes) and (tokens, seconds) of single forests, at
     the memory of a running step: optimizer states there, gradients too where a step has several forests.
-    ``token_seconds`` is the forward pass of a single token: what an answer takes for each of its tokens."""
+    ``grown`` is how far the peak rose for each further size of forest: libraries keep kernels for each size of matrix,
+    and the allocator's gaps grow. ``token_seconds`` is the forward pass of a single token, as for an answer."""
 
     peaks: tuple[tuple[int, int], ...]
     passes: tuple[tuple[int, float], ...]
+    grown: float
     update_seconds: float
     token_seconds: float
 
@@ -136,17 +138,19 @@ def measure(
         peaks.append((forest.distinct_tokens, meter.peak()))
         if not accumulates:
             update()
+    meter.reset()
     passes = [_timed(clock, backward, typical[0])]
     for forest in typical[1:]:
         if sum(seconds for _, seconds in passes) > most_seconds:
             break
         passes.append(_timed(clock, backward, forest))
+    grown = max(0, meter.peak() - max(peak for _, peak in peaks)) / len({tokens for tokens, _ in passes})
     started = clock()
     update()
     updated = clock() - started
     forward(one_token)
     _, forwarded = _timed(clock, forward, one_token)
-    return Measured(tuple(peaks), tuple(passes), updated, forwarded)
+    return Measured(tuple(peaks), tuple(passes), grown, updated, forwarded)
 
 
 def _timed(clock: Callable[[], float], run: Callable[[Forest], None], forest: Forest) -> tuple[int, float]:

@@ -22,7 +22,7 @@ class TokenCounts:
     was counted (``counted == steps``), else the sample's, with a 95 % interval for the distinct ones.
 
     ``heaviest`` is (step, forest of the step) of the forest that needs most memory among those counted, ``typical``
-    the step whose distinct tokens are nearest to the mean.
+    the step whose distinct tokens are nearest to the mean. ``sizes`` counts the different sizes of forests.
     """
 
     steps: int
@@ -33,6 +33,7 @@ class TokenCounts:
     distinct_high: int
     counted: int
     forests: int
+    sizes: int
     most_forests: int
     heaviest: tuple[int, int]
     typical: int
@@ -62,7 +63,8 @@ def count_tokens(
     uses = np.zeros(len(lengths), np.int64)
     for step in range(steps):
         uses[rows_of(step)] += 1
-    sizes, forests, heaviest, most = [], [], (0, 0), -math.inf
+    sums, forests, heaviest, most = [], [], (0, 0), -math.inf
+    sizes: set[int] = set()
     for step in chosen.tolist():
         groups = cut(rows_of(step))
         counts = [distinct(group) for group in groups]
@@ -70,9 +72,10 @@ def count_tokens(
             need = needs(count, int(trained[list(group)].sum()))
             if need > most:
                 most, heaviest = need, (step, place)
-        sizes.append(sum(counts))
+        sizes.update(counts)
+        sums.append(sum(counts))
         forests.append(len(groups))
-    found = np.array(sizes, np.float64)
+    found = np.array(sums, np.float64)
     total = float(found.mean()) * steps
     doubt = 0.0
     if len(found) < steps:
@@ -86,6 +89,7 @@ def count_tokens(
         distinct_high=round(total + doubt),
         counted=len(found),
         forests=round(float(np.mean(forests)) * steps),
+        sizes=len(sizes),
         most_forests=max(forests),
         heaviest=heaviest,
         typical=int(chosen[np.abs(found - found.mean()).argmin()]),

@@ -15,7 +15,7 @@ from precept.forecast import (
     propose_changes,
     step_seconds,
 )
-from precept.forecast.calibrate import Load, Observed, fitted_activations, forecast_seconds, memory_figures
+from precept.forecast.calibrate import KEPT_SIZES, Load, Observed, fitted_activations, forecast_seconds, memory_figures
 from precept.forecast.devices import operations
 from precept.forecast.memory import MASTER, MOMENTS, Activations, Part, adapter_parameters
 from precept.models.precision import NAMED
@@ -61,6 +61,7 @@ def describe_here(
         needs.training,
         process=observed.process,
         loading=observed.load_peak if whole else 0,
+        grown=round(observed.measured.grown * min(KEPT_SIZES, counts.sizes)),
         available=available,
         measured=measured,
     )
@@ -86,6 +87,7 @@ def describe_elsewhere(
         needs.training,
         process=machine.process,
         loading=0,
+        grown=0,
         available=machine.device.memory,
         measured=False,
     )
