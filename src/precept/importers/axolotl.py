@@ -56,7 +56,7 @@ OTHER_PLUGINS = {"kd": "distillation", "diffusion": "diffusion", "grpo": "grpo",
 IMAGES = ("is_multimodal", "image_size", "image_resize_algorithm", "freeze_mm_modules")
 LORA_KEYS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_target_linear", *RSLORA, *DORA)
 COLUMNS = {"messages", "conversations", "conversation"}
-KNOWN_NAMES = {"role": {"role", "from"}, "content": {"content", "value"}}
+KNOWN_NAMES = {"role": ("role", "from"), "content": ("content", "value")}
 OVER_LENGTH = {"drop": "drop", "truncate": "cut_right", "raise": "error"}
 OWN_TEMPLATES = {"chatml": "chatml", "alpaca": "alpaca"}
 
@@ -144,7 +144,7 @@ def _columns(account: Account, at: str, entry: Mapping[str, Any]) -> None:
     account.lack(f"{at}.field_messages", f"rename the column: the readers know {', '.join(sorted(COLUMNS))}")
     names = entry.get("message_property_mappings")
     for name, column in names.items() if isinstance(names, dict) else ():
-        if column in KNOWN_NAMES.get(name, {name}):
+        if column in KNOWN_NAMES.get(name, (name,)):
             account.idle(f"{at}.message_property_mappings.{name}", "the reader knows this name by itself")
     for old, name in (("message_field_role", "role"), ("message_field_content", "content")):
         if entry.get(old) in KNOWN_NAMES[name]:
@@ -290,7 +290,7 @@ def _batch(account: Account) -> None:
         accumulation_default=1,
         world=world,
     )
-    if world is not None:
+    if world is not None and "batch_size" in account.settings:
         for key in ("dp_shard_size", "dp_replicate_size"):
             account.book("mapped", key, f"rows of {world} devices make an optimizer step", to="batch_size")
 

@@ -114,6 +114,19 @@ def test_what_our_settings_refuse_is_unsupported_with_their_reason() -> None:
     assert "too small" in imported.unsupported[0].why
 
 
+def test_what_depends_on_a_refused_value_is_not_called_mapped() -> None:
+    def refuses(settings: Mapping[str, Any]) -> str | None:
+        return "too small" if settings.get("batch_size", 1) < 1 else None
+
+    imported = run("base_model: a/b\nmicro_batch_size: 0\ndp_shard_size: 2\n", refuses=refuses)
+    assert [entry.key for entry in imported.mapped] == ["base_model"]
+
+
+def test_nested_values_of_odd_shape_are_unsupported() -> None:
+    imported = run("base_model: a/b\ndatasets: [{path: c/d, message_property_mappings: {role: [x]}, name: {a: 1}}]\n")
+    assert "datasets.0.message_property_mappings.role.0" in [entry.key for entry in imported.unsupported]
+
+
 def test_gaps_are_marked_and_the_recipe_still_parses() -> None:
     imported = run('model_name_or_path: "${MODEL}/x"\nstage: sft\ndataset: "a: b, #c"\noutput_dir: "two\\nlines"\n')
     document = yaml.safe_load(imported.recipe)
