@@ -28,7 +28,7 @@ def import_config(file: Path, *, tool: str | None, output: Path | None, as_json:
     if tool is not None and tool not in PEERS:
         raise unknown_key(tool, list(PEERS), where=None, kind="tool")
     if output is not None and output.exists():
-        raise InputError("the file exists already", code="output-exists", where=str(output), do="name another one")
+        raise InputError("the file exists already", code="file-exists", where=str(output), do="name another one")
     imported = translate(_read(file), where=str(file), name=file.stem, tool=tool, refuses=refuse_settings)
     if output is not None:
         try:
@@ -36,7 +36,7 @@ def import_config(file: Path, *, tool: str | None, output: Path | None, as_json:
         except OSError as error:
             raise InputError(
                 f"cannot be written: {error.strerror}",
-                code="output-unwritable",
+                code="unwritable-path",
                 where=str(output),
                 do="name another one",
             ) from None
