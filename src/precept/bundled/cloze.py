@@ -69,7 +69,9 @@ def cloze_accuracy(folder: str, *, seed: int = 1) -> dict[str, dict[str, float]]
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder).float().eval()
     except (OSError, ValueError) as error:
-        raise InputError("the model does not load", code="no-model", where=folder, found=str(error)) from None
+        raise InputError(
+            "the model does not load", code="model-unreadable", where=folder, found=str(error), do="name a model folder"
+        ) from None
     accuracy = {}
     for skill, questions in cloze_questions(build_world(0), seed=seed).items():
         right = ask(model, tokenizer, questions)

@@ -49,7 +49,9 @@ SKILLS: Mapping[str, str | tuple[str, ...]] = {
 def finish(world: Path, run: Path, out: Path) -> None:
     """Write the bundled model folder. Raises InputError where the run is not completed."""
     if not (run / "COMPLETED").is_file():
-        raise InputError("the pretraining is not completed", code="run-not-completed", where=str(run))
+        raise InputError(
+            "the pretraining is not completed", code="run-not-completed", where=str(run), do="finish the run first"
+        )
     out.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         shutil.copyfile(run / name, out / name)

@@ -29,7 +29,9 @@ def make(out: Path, *, count: int = DOCUMENTS, seed: int = 0) -> dict[str, Any]:
     The same seed and count give the same bytes. Raises InputError where ``out`` cannot be written.
     """
     if count < 1:
-        raise InputError("the number of documents must be 1 or more", code="bad-count", found=str(count))
+        raise InputError(
+            "the number of documents must be 1 or more", code="bad-count", found=str(count), do="name a number above 0"
+        )
     world = build_world(seed)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -59,7 +61,7 @@ def make(out: Path, *, count: int = DOCUMENTS, seed: int = 0) -> dict[str, Any]:
         (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(
-            "the folder cannot be written", code="cannot-write", where=str(out), found=str(error), do="name another"
+            "the folder cannot be written", code="unwritable-path", where=str(out), found=str(error), do="name another"
         ) from None
     return manifest
 

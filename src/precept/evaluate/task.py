@@ -100,7 +100,7 @@ def _validate(file: TaskFile, inherited: dict[str, Any]) -> Task:
     except ValidationError as error:
         raise file.invalid(error.errors(), keys=lambda place: _keys(Metric if len(place) > 1 else Task)) from None
     if not task.metrics:
-        raise file.error(("metrics",), "a task has at least one metric")
+        raise file.error(("metrics",), "a task has at least one metric", do="name one under 'metrics'")
     wanted = OPTION_SCORES if task.kind == "choice" else tuple(SCORES)
     for name, metric in task.metrics.items():
         if metric.score not in wanted:

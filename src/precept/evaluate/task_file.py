@@ -36,9 +36,17 @@ class TaskFile:
             text = path.read_text(encoding="utf-8")
             root, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise InputError("not a YAML file", code="task-not-yaml", where=str(path), found=str(error)) from None
+            raise InputError(
+                "not a YAML file",
+                code="task-not-yaml",
+                where=str(path),
+                found=str(error),
+                do="mend it, or quote the value",
+            ) from None
         if not isinstance(root, yaml.MappingNode):
-            raise InputError("a task file is a YAML mapping", code="task-not-yaml", where=str(path))
+            raise InputError(
+                "a task file is a YAML mapping", code="task-not-yaml", where=str(path), do="write key: value"
+            )
         lines: dict[Place, int] = {}
         _note_lines(root, (), lines, path)
         return cls(path, values, lines)
@@ -59,7 +67,7 @@ class TaskFile:
         problem = (unknown or problems)[0]
         place: Place = problem["loc"]
         if not unknown:
-            return self.error(place, problem["msg"], found=repr(problem["input"]))
+            return self.error(place, problem["msg"], found=repr(problem["input"]), do="give a value that fits")
         valid = keys(place)
         return self.error(place, "no such key", do=f"use one of {', '.join(valid)}{nearest(str(place[-1]), valid)}")
 
@@ -70,7 +78,9 @@ class TaskFile:
         path, mark, count = data.partition("#")
         resolved = self.path.parent / path
         if not resolved.exists():
-            raise self.error(("data",), "no such data file", found=str(resolved))
+            raise self.error(
+                ("data",), "no such data file", found=str(resolved), do="write it relative to the task file"
+            )
         return f"{resolved}{mark}{count}"
 
 
@@ -83,7 +93,7 @@ def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path: Pa
         if inner in lines:
             raise InputError(
                 f"the key '{'.'.join(map(str, inner))}' stands twice",
-                code="task-invalid",
+                code="key-twice",
                 where=f"{path} line {line}",
                 do=f"remove it here or on line {lines[inner]}",
             )

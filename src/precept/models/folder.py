@@ -252,7 +252,8 @@ def _check_weights(path: Path) -> None:
         _refuse_missing_weights(path, WEIGHTS)
     weight_map = _read_json(path / INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise InputError("the index holds no weight_map", code="weights-index", where=str(path / INDEX))
+        do = "copy or download the file again"
+        raise InputError("the index holds no weight_map", code="weights-index", where=str(path / INDEX), do=do)
     shards = sorted(set(weight_map.values()))
     absent = [shard for shard in shards if not (path / shard).is_file()]
     if absent:

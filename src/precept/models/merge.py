@@ -127,6 +127,7 @@ def _fold(model: Any, adapter_folder: Path) -> Any:
             code="merge-unsupported",
             where=str(adapter_folder),
             found=str(model.active_peft_config.peft_type),
+            do="use the adapter unmerged: eval and chat take its folder",
         )
     return model.merge_and_unload(safe_merge=True)
 

@@ -49,7 +49,9 @@ def split_limit(spec: str, *, base: Path | None) -> tuple[str, int | None]:
     if found is None or (not spec.startswith("hf:") and _resolve(spec, base).exists()):
         return spec, None
     if int(found[2]) == 0:
-        raise InputError("the number of first rows must be at least 1", code="bad-path", where=spec)
+        raise InputError(
+            "the number of first rows must be at least 1", code="bad-row-limit", where=spec, do="write path#500"
+        )
     return found[1], int(found[2])
 
 
@@ -71,7 +73,9 @@ def find_files(path: str, *, base: Path | None) -> list[DataFile]:
         )
     files = [DataFile(_shown(Path(path) / file.relative_to(root)), file, walked=True) for file in _walk(root)]
     if not files:
-        raise InputError("the folder holds no files", code="empty-folder", where=path)
+        raise InputError(
+            "the folder holds no files", code="empty-folder", where=path, do="name the folder that holds the data files"
+        )
     return files
 
 

@@ -65,4 +65,9 @@ def _json(body: str, header: str) -> Any:
 
 
 def _not_plain(found: str) -> InputError:
-    return InputError("the text does not follow the template 'plain'", found=found, code="not-plain")
+    return InputError(
+        "the text does not follow the template 'plain'",
+        found=found,
+        code="not-plain",
+        do="give text that this template wrote",
+    )

@@ -29,8 +29,8 @@ def print_json(document: Any) -> None:
 
 
 def print_error(error: PreceptError) -> None:
-    """An error on a few lines: what, where, found, do."""
-    STDERR.print(f"error: {error}", markup=False, style="red")
+    """An error on a few lines: what, where, found, do, and the code under which docs/errors.md has it."""
+    STDERR.print(f"error: {error}\n  code: {error.code}", markup=False, style="red")
 
 
 @contextmanager

@@ -69,7 +69,12 @@ def stats(paths: Sequence[str], *, model: str | None, chat_template: str | None,
         _print_stats(document, loaded.files)
     if not any(entry["format"] for entry in document["files"]):
         reasons = {refusal["reason"] for entry in document["files"] for refusal in entry["refused"]}
-        raise InputError("no file could be read", code="no-readable-file", found="; ".join(sorted(reasons)[:5]))
+        raise InputError(
+            "no file could be read",
+            code="no-readable-file",
+            found="; ".join(sorted(reasons)[:5]),
+            do="mend them, or name other files",
+        )
 
 
 def convert(paths: Sequence[str], *, to: str, output: Path, bad_rows: str, as_json: bool) -> None:

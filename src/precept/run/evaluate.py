@@ -54,7 +54,12 @@ def run_eval(
             check_model_folder(resolve_model(name))
     loaded_tasks = [_load(path, limit=limit, max_new_tokens=max_new_tokens, bad_rows=bad_rows) for path in tasks]
     if len({task.name for task, _ in loaded_tasks}) < len(loaded_tasks):
-        raise InputError("two tasks have the same name", code="duplicate-task", found=", ".join(tasks))
+        raise InputError(
+            "two tasks have the same name",
+            code="duplicate-task",
+            found=", ".join(tasks),
+            do="give each a name of its own",
+        )
 
     from precept.run.opened import open_model
 
@@ -109,7 +114,12 @@ def _load(
         task = replace(task, max_new_tokens=max_new_tokens)
     items = items_from_rows(rows[:limit], task)
     if not items:
-        raise InputError("the task has no item with a reference to score against", code="empty-task", where=path)
+        raise InputError(
+            "the task has no item with a reference to score against",
+            code="empty-task",
+            where=path,
+            do="add 'references' to its rows",
+        )
     return task, items
 
 

@@ -52,7 +52,7 @@ def init(name: str | None, *, output: Path | None) -> dict[str, Any]:
     except OSError as error:
         raise InputError(
             "the file cannot be written",
-            code="cannot-write",
+            code="unwritable-path",
             where=str(target),
             found=error.strerror,
             do="name another with -o",

@@ -154,7 +154,12 @@ def _rendered_options(model: OpenedModel) -> Callable[[Item], Sequence[TokenSequ
         answers = [Conversation((*item.messages, Message("assistant", o)), source, item.tools) for o in item.options]
         rendered = renderer.render(answers)
         if rendered.refusals:
-            raise InputError("an option cannot be rendered", code="option-refused", found=rendered.refusals[0].reason)
+            raise InputError(
+                "an option cannot be rendered",
+                code="option-refused",
+                found=rendered.refusals[0].reason,
+                do="change the option or the template",
+            )
         return [_without_terminator(sequence, ends) for sequence in rendered.sequences]
 
     return option_sequences

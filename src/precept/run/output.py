@@ -146,9 +146,10 @@ def _make(folder: Path) -> None:
     except OSError as error:
         raise InputError(
             "the output folder cannot be written",
-            code="output-not-writable",
+            code="unwritable-path",
             where=str(folder),
             found=str(error),
+            do="check its permissions, or name another folder",
         ) from error
 
 

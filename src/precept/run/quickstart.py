@@ -158,6 +158,10 @@ def _new_folder(output: Path | None) -> Path:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            "the folder cannot be made", code="cannot-write", where=str(output), found=error.strerror, do="name another"
+            "the folder cannot be made",
+            code="unwritable-path",
+            where=str(output),
+            found=error.strerror,
+            do="name another",
         ) from None
     return output

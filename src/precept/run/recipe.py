@@ -161,7 +161,7 @@ def _file_hash(path: str, step: Step) -> str:
     if file.is_dir():
         return hashlib.sha256("".join(_file_hash(str(p), step) for p in sorted(file.iterdir())).encode()).hexdigest()
     if not file.is_file():
-        raise InputError("no such file", code="file-not-found", where=step.where("task"), found=path)
+        raise InputError("no such file", code="missing-path", where=step.where("task"), found=path, do="check the path")
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 

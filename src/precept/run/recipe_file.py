@@ -55,7 +55,12 @@ def find_recipe(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     if path.suffix in {".yaml", ".yml"}:
-        raise InputError("no such recipe file", code="recipe-not-found", where=name)
+        raise InputError(
+            "no such recipe file",
+            code="recipe-not-found",
+            where=name,
+            do=f"check the path, or name one of {', '.join(shipped)}",
+        )
     raise unknown_key(name, list(shipped), where=None, kind="recipe")
 
 
@@ -67,14 +72,14 @@ def read_recipe(path: Path) -> Recipe:
         raise _not_yaml(str(path), error) from error
     if root is not None and _size(root, {}) > LARGEST:
         raise InputError(
-            "the recipe's aliases multiply it beyond any use", code="recipe-yaml", where=str(path), do="write it out"
+            "the recipe's aliases multiply it beyond any use", code="recipe-aliases", where=str(path), do="write it out"
         )
     top = _mapping(root, path, "the recipe")
     _known(top, RECIPE_KEYS, path)
     if not isinstance(steps := top.get("steps", (None, None))[1], yaml.SequenceNode) or not steps.value:
         raise InputError(
             "the recipe has no list of steps",
-            code="recipe-steps",
+            code="recipe-without-steps",
             where=str(path),
             do="write steps: [{name, uses, with}], as the shipped recipes do",
         )
@@ -84,7 +89,7 @@ def read_recipe(path: Path) -> Recipe:
     if odd is not None:
         raise InputError(
             "a step's name is the name of its folder",
-            code="recipe-steps",
+            code="step-name",
             where=odd.where("name"),
             found=odd.name,
             do="use letters, digits, '-', '_' and '.', the first no '.'",
@@ -92,7 +97,7 @@ def read_recipe(path: Path) -> Recipe:
     if len(set(names)) < len(names):
         raise InputError(
             "two steps have the same name",
-            code="recipe-steps",
+            code="step-twice",
             where=str(path),
             found=", ".join(names),
             do="name each once",
@@ -132,7 +137,9 @@ def _step(node: yaml.Node, path: Path) -> Step:
     _known(entries, STEP_KEYS, path)
     for key in ("name", "uses"):
         if key not in entries or not isinstance(entries[key][1], yaml.ScalarNode):
-            raise InputError(f"a step has no '{key}'", code="recipe-steps", where=_at(path, node), do=f"add {key}: ...")
+            raise InputError(
+                f"a step has no '{key}'", code="step-incomplete", where=_at(path, node), do=f"add {key}: ..."
+            )
     settings, lines = {}, {"name": _at(path, node)}
     if "with" in entries:
         for key, (key_node, value) in _mapping(entries["with"][1], path, "'with'").items():

@@ -11,10 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from precept.run.errors_page import MADE_BY, errors_page
+from precept.run.errors_page import PAGE as ERRORS
 from precept.run.settings import CLASSES
 
 PAGES = Path(__file__).parents[3] / "docs" / "reference"
-MADE_BY = "<!-- Made by `python -m precept.run.reference`; change the code, not this page. -->"
 BOUNDS = {
     "minimum": "at least",
     "exclusiveMinimum": "above",
@@ -109,10 +110,11 @@ def _parameter(parameter: Any) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write all pages."""
     PAGES.mkdir(exist_ok=True)
     (PAGES / "settings.md").write_text(settings_page(), encoding="utf-8")
     (PAGES / "commands.md").write_text(commands_page(), encoding="utf-8")
+    ERRORS.write_text(errors_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

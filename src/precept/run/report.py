@@ -144,7 +144,7 @@ def _write(path: Path, page: str) -> None:
     except OSError as error:
         raise InputError(
             "the page cannot be written",
-            code="report-not-writable",
+            code="unwritable-path",
             where=str(path),
             found=error.strerror,
             do="name another file with -o",

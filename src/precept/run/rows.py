@@ -67,7 +67,7 @@ def settle_refusals(
     if kept == 0:
         raise InputError(
             "no row can be used" if not whole_files else "no file could be read",
-            code="no-usable-rows",
+            code="no-usable-rows" if not whole_files else "no-readable-file",
             found="\n    " + summary,
             do="mend them; 'precept data stats' names every one",
         )

@@ -204,7 +204,12 @@ def test_a_file_whose_name_ends_in_a_number_sign_is_itself(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("spec", "code"),
-    [("nowhere.jsonl", "missing-path"), ("d/b.jsonl#0", "bad-path"), ("empty", "empty-folder"), ("hf:x", "bad-path")],
+    [
+        ("nowhere.jsonl", "missing-path"),
+        ("d/b.jsonl#0", "bad-row-limit"),
+        ("empty", "empty-folder"),
+        ("hf:x", "bad-path"),
+    ],
 )
 def test_paths_that_lead_nowhere_stop_at_once(folder: Path, spec: str, code: str) -> None:
     (folder / "empty").mkdir()
