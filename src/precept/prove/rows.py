@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -16,7 +14,6 @@ from precept.prove.matched import Matched, Unmatched
 from precept.prove.proof import Proof, not_applicable, within
 from precept.prove.rendition import Writer
 from precept.types import (
-    Comparison,
     FloatArray,
     IntArray,
     LongArray,
@@ -24,13 +21,11 @@ from precept.types import (
     Refusal,
     Row,
     Source,
-    Text,
     TokenSequence,
 )
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
-NO_WORD = re.compile(r"[\W_]+")
 SAMPLE = 500
 SHOWN = 3
 
@@ -253,8 +248,10 @@ def nothing_lost(
     return within("nothing_lost", len(silent) + len(empty), 0, "; ".join([detail, *told]))
 
 
-def train_eval_disjoint(train: Iterable[Row], held_out: Sequence[Row]) -> Proof:
-    """No row to evaluate on stands in the training data, as it is or with other case, blanks and punctuation."""
+def train_eval_disjoint(
+    train: Iterable[Row], held_out: Sequence[Row], *, normal_text: Callable[[Row], str | bytes]
+) -> Proof:
+    """No row to evaluate on stands in the training data; rows of one ``normal_text`` are the same row."""
     if not held_out:
         return not_applicable("train_eval_disjoint", "no row is held out: set eval_data or eval_fraction")
     theirs = {normal_text(row): row.source for row in train}
@@ -265,26 +262,6 @@ def train_eval_disjoint(train: Iterable[Row], held_out: Sequence[Row]) -> Proof:
     ]
     detail = f"{len(held_out):,} rows against {len(theirs):,} different ones"
     return within("train_eval_disjoint", len(told), 0, "; ".join([detail, *told[:SHOWN]]))
-
-
-def normal_text(row: Row) -> str | bytes:
-    """The words of a row: compatibility forms, case, punctuation and blanks made alike."""
-    if isinstance(row, TokenSequence):
-        return row.ids.tobytes()
-    if isinstance(row, Text):
-        texts = [row.text]
-    elif isinstance(row, Comparison):
-        texts = [message.content or "" for message in (*row.prompt, *(m for a in row.answers for m in a.messages))]
-    else:
-        texts = [part for message in row.messages for part in _texts(message)]
-    text = "\n".join(texts)
-    folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
-    return NO_WORD.sub(" ", folded).strip() or folded.strip()
-
-
-def _texts(message: Message) -> list[str]:
-    calls = [f"{call.name} {call.arguments}" for call in message.tool_calls]
-    return [message.content or "", message.reasoning_content or "", *calls]
 
 
 def _at(source: Source) -> str:

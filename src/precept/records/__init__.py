@@ -1,7 +1,18 @@
 """Files -> rows. Readers know one source format each; the format is chosen by looking at all rows of a file."""
 
-from precept.records.fingerprint import data_hash, split
+from precept.records.fingerprint import data_hash, normal_text, split
 from precept.records.load import FileReport, Loaded, describe, load
 from precept.records.write import FORMATS, to_format, write
 
-__all__ = ["FORMATS", "FileReport", "Loaded", "data_hash", "describe", "load", "split", "to_format", "write"]
+__all__ = [
+    "FORMATS",
+    "FileReport",
+    "Loaded",
+    "data_hash",
+    "describe",
+    "load",
+    "normal_text",
+    "split",
+    "to_format",
+    "write",
+]

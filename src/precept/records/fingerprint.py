@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ import orjson
 
 from precept.errors import InputError
 from precept.records.problems import RowProblem
-from precept.types import Row
+from precept.types import Comparison, Message, Row, Text, TokenSequence
 
 
 def canonical_json(value: Any) -> bytes:
@@ -45,17 +47,23 @@ def data_hash(rows: Sequence[Row]) -> str:
 def split(rows: Sequence[Row], *, fraction: float, seed: int) -> tuple[list[Row], list[Row]]:
     """(train, held-out) with about ``fraction`` of the rows held out, both in the order of ``rows``.
 
-    A row's place in the draw depends only on its hash and the seed, so adding rows moves few others, and identical
-    rows stay on one side. The held-out size is round(fraction * n) wherever groups of identical rows allow it.
+    A row's place in the draw depends only on its hash and the seed, so adding rows moves few others; rows that are
+    alike (``normal_text``) stay on one side. The held-out size is round(fraction * n) wherever such groups allow it.
     Raises InputError unless 0 <= fraction < 1.
     """
     if not 0 <= fraction < 1:
         raise InputError(
-            "the held-out fraction must be at least 0 and below 1", code="bad-fraction", found=f"{fraction}"
+            "the held-out fraction must be at least 0 and below 1",
+            code="bad-fraction",
+            found=f"{fraction}",
+            do="0.1 holds out one row in ten",
         )
-    sizes: dict[str, int] = {}
-    for row in rows:
-        sizes[row.source.hash] = sizes.get(row.source.hash, 0) + 1
+    first: dict[str | bytes, str] = {}  # of rows that are alike the smallest hash stands for all
+    texts = [normal_text(row) for row in rows]
+    for text, row in zip(texts, rows, strict=True):
+        first[text] = min(first.get(text, row.source.hash), row.source.hash)
+    groups = [first[text] for text in texts]
+    sizes = Counter(groups)
     wanted = round(fraction * len(rows))
     drawn = sorted(sizes, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode("ascii")).digest())
     held_out: set[str] = set()
@@ -72,8 +80,27 @@ def split(rows: Sequence[Row], *, fraction: float, seed: int) -> tuple[list[Row]
     )
     if over is not None and sizes[over] - short < short:
         held_out.add(over)
-    train = [row for row in rows if row.source.hash not in held_out]
-    return train, [row for row in rows if row.source.hash in held_out]
+    train = [row for row, group in zip(rows, groups, strict=True) if group not in held_out]
+    return train, [row for row, group in zip(rows, groups, strict=True) if group in held_out]
+
+
+def normal_text(row: Row) -> str | bytes:
+    """What a row says, whatever its case, blanks and compatibility forms; of token ids their bytes."""
+    if isinstance(row, TokenSequence):
+        return row.ids.tobytes()
+    if isinstance(row, Text):
+        parts = [row.text]
+    elif isinstance(row, Comparison):
+        parts = [_said(message) for message in (*row.prompt, *(m for answer in row.answers for m in answer.messages))]
+    else:
+        parts = [_said(message) for message in row.messages]
+    text = "\n".join(parts)
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())
+
+
+def _said(message: Message) -> str:
+    calls = (f"{call.name} {call.arguments}" for call in message.tool_calls)
+    return "\n".join([f"{message.role}:", message.content or "", message.reasoning_content or "", *calls])
 
 
 def _plain(value: object) -> str:

@@ -34,11 +34,9 @@ from precept.prove.proof import Proof, not_applicable
 from precept.prove.reference import adamw_steps, take_gradient
 from precept.run.settings import RunSettings
 from precept.run.training import OBJECTIVES
-from precept.train.checkpoint import CheckpointStore
-from precept.train.loop import Interrupted, Work, accumulate, fit
-from precept.train.optimizer import make_optimizer, scale_and_clip
-from precept.train.settings import OptimizerSettings
-from precept.types import Forest, TokenSequence
+from precept.train.loop import accumulate
+from precept.train.optimizer import scale_and_clip
+from precept.types import TokenSequence
 
 ROWS, LONGEST = 6, 64
 """Rows that the proofs run on, and how much of each."""
@@ -119,72 +117,12 @@ def _prove_resuming(model: Any, chosen: Chosen, rows: Sequence[TokenSequence], *
         parameter.requires_grad_(False)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            training = _Training(model, chosen, method, Path(folder))
+            training = ProofTraining(model, chosen, method, Path(folder))
             half = max(1, len(rows) // 2)
             return resume_exact(model, [rows[:half], rows[half:] or rows], training=training)
     finally:
         for parameter in frozen:
             parameter.requires_grad_(True)
-
-
-class _Silent:
-    """A monitor that keeps nothing."""
-
-    def log(self, record: dict[str, Any]) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Training:
-    """Training of a few batches by the loop itself, from the weights as they are, which are put back."""
-
-    def __init__(self, model: Any, chosen: Chosen, method: str, folder: Path) -> None:
-        self.model, self.chosen, self.method, self.folder = model, chosen, method, folder
-
-    def __call__(self, batches: Sequence[Sequence[TokenSequence]], interrupted: bool) -> Mapping[str, Tensor]:
-        parameters = trainable_state(self.model)
-        start = {name: parameter.detach().clone() for name, parameter in parameters.items()}
-        store = CheckpointStore(self.folder / ("resumed" if interrupted else "through"))
-        forests = [[build_forest(rows, share=self.chosen.share)] for rows in batches]
-        if interrupted:
-            try:
-                fit(self._work(forests, store, parameters, stop=True))
-            except Interrupted:
-                self._put_back(start)  # what goes on must come from the checkpoint
-        fit(self._work(forests, store, parameters, stop=False))
-        after = {name: parameter.detach().clone() for name, parameter in parameters.items()}
-        self._put_back(start)
-        return after
-
-    def _work(
-        self,
-        forests: Sequence[Sequence[Forest]],
-        store: CheckpointStore,
-        parameters: Mapping[str, Tensor],
-        *,
-        stop: bool,
-    ) -> Work:
-        settings = OptimizerSettings(adam_beta1=BETAS[0], adam_beta2=BETAS[1], adam_epsilon=EPS)
-        return Work(
-            policy=self.chosen.policy,
-            objective=OBJECTIVES[self.method],
-            parameters=parameters,
-            optimizer=make_optimizer(parameters, settings, learning_rate=LEARNING_RATE),
-            batch_at=lambda step: forests[step],
-            learning_rate_at=lambda step: LEARNING_RATE,
-            max_grad_norm=0.0,
-            total_steps=len(forests),
-            save_steps=len(forests),
-            checkpoints=store,
-            monitor=_Silent(),
-            start=store.load_latest()[0],
-            stop_requested=lambda: stop,
-        )
-
-    def _put_back(self, start: Mapping[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in trainable_state(self.model).items():
-                parameter.copy_(start[name])
 
 
 def _prove_adapter(loaded: LoadedModel, base: Any, chosen: Chosen, rows: Sequence[TokenSequence]) -> Proof:

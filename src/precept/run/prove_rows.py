@@ -20,6 +20,7 @@ from precept.prove.rows import (
     train_eval_disjoint,
     vocabulary_covered,
 )
+from precept.records import normal_text
 from precept.render import Rendered
 from precept.run.prepare import RenderedData
 from precept.run.rows import RawData
@@ -59,7 +60,7 @@ def row_proofs(raw: RawData, data: RenderedData, folder: ModelFolder, settings: 
             unread=len(raw.refused),
             policy=f"bad_rows={flat['bad_rows']}, over_length={flat['over_length']}",
         ),
-        train_eval_disjoint(raw.train, raw.held_out),
+        train_eval_disjoint(raw.train, raw.held_out, normal_text=normal_text),
     ]
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from precept.errors import InputError
 from precept.models.settings import ModelSettings
-from precept.prove import ProofName
+from precept.prove import ProofSettings
 from precept.render import RenderSettings
 from precept.settings import Settings
 from precept.train.settings import LoopSettings, OptimizerSettings
@@ -30,13 +30,6 @@ class DataSettings(Settings):
     """Share of the rows held out for evaluation when there is no eval_data."""
     bad_rows: Literal["error", "drop"] = "error"
     """What to do with rows that cannot be used: stop, or leave them out and say so in data_manifest.json."""
-
-
-class ProofSettings(Settings):
-    """Which proofs training goes on without."""
-
-    skip_proof: tuple[ProofName, ...] = ()
-    """Proofs that may fail; the model card names them. `precept check` shows all."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +150,7 @@ def _refuse_truths(cls: type[Settings], given: Mapping[str, Any], where: Callabl
                 code="bad-value",
                 where=where(key),
                 found=f"{key}={value!r}",
+                do=f"write {key}=NUMBER",
             )
 
 
@@ -183,6 +177,7 @@ def _batch_size_as_product(flat: dict[str, Any], where: Callable[[str], str | No
             code="bad-value",
             where=where(given[0]),
             found=str(factors),
+            do="set batch_size alone, or whole numbers",
         )
     flat["batch_size"] = factors[0] * (factors[1] if len(factors) > 1 else 1)
     return flat

@@ -203,8 +203,8 @@ def test_a_merge_that_forgets_the_adapter_is_caught() -> None:
 
 def test_the_loops_own_resuming_is_proven(tmp_path: Path) -> None:
     from precept.models.probe import choose_policy
-    from precept.run.prove_model import _Training
+    from precept.run.prove_steps import ProofTraining
 
     model = tiny_model("llama")
     chosen = choose_policy(model, build=build_forest)
-    assert resume_exact(model, [ROWS[:2], ROWS[2:]], training=_Training(model, chosen, "sft", tmp_path)).ok
+    assert resume_exact(model, [ROWS[:2], ROWS[2:]], training=ProofTraining(model, chosen, "sft", tmp_path)).ok

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from precept.errors import InputError
-from precept.records import data_hash, describe, load, split
+from precept.records import data_hash, describe, load, normal_text, split
 from precept.records.fingerprint import record_hash
 from precept.records.problems import RowProblem
-from precept.types import Row, Source, Text
+from precept.types import Conversation, Message, Row, Source, Text
 
 
 def texts(*hashes: str) -> list[Row]:
-    return [Text("x", Source("a", n, key)) for n, key in enumerate(hashes, 1)]
+    return [Text(key, Source("a", n, key)) for n, key in enumerate(hashes, 1)]
 
 
 def test_the_row_hash_is_over_the_record_with_sorted_keys(read: Any) -> None:
@@ -38,6 +38,17 @@ def test_the_split_is_exact_ordered_and_depends_on_the_seed() -> None:
     assert [row.source.row for row in train] == sorted(row.source.row for row in train)
     assert split(rows, fraction=0.1, seed=1) == (train, held_out)
     assert split(rows, fraction=0.1, seed=2)[1] != held_out
+
+
+def test_rows_that_differ_in_case_and_blanks_stay_on_one_side() -> None:
+    rows: list[Row] = [
+        Conversation((Message("user", text), Message("assistant", "Yes")), Source("rows", number, f"{number:016x}"))
+        for number, text in enumerate(["Is it?", "is  it? ", "IS IT?", "Was it?", "Will it?", "Would it?"])
+    ]
+    for seed in range(20):
+        train, held_out = split(rows, fraction=0.5, seed=seed)
+        assert len(held_out) == 3
+        assert not {normal_text(row) for row in train} & {normal_text(row) for row in held_out}
 
 
 def test_identical_rows_stay_on_one_side() -> None:
