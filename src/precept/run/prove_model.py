@@ -32,6 +32,7 @@ from precept.prove.models import (
 )
 from precept.prove.proof import Proof, not_applicable
 from precept.prove.reference import adamw_steps, take_gradient
+from precept.run.prove_steps import ProofTraining
 from precept.run.settings import RunSettings
 from precept.run.training import OBJECTIVES
 from precept.train.loop import accumulate
