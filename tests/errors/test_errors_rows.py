@@ -69,7 +69,8 @@ ROWS: dict[str, tuple[str, str]] = {
     "padded-row": ("a.jsonl", '{"input_ids": [1, 2], "labels": [1, 2], "attention_mask": [1, 0]}\n'),
     "two-system-texts": (
         "a.jsonl",
-        '{"system": "x", "messages": [{"role": "system", "content": "y"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n',
+        '{"system": "x", "messages": [{"role": "system", "content": "y"}'
+        ', {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n',
     ),
     "unknown-part": (
         "a.jsonl",
