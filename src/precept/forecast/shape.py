@@ -79,10 +79,13 @@ def shape_of(model: Any) -> ModelShape:
     )
 
 
-def write_first_layers(folder: Path, output: Path, *, layers: int, trust_remote_code: bool = False) -> Path:
-    """A random model of the first ``layers`` layers of the one in ``folder``, in its class and precision.
+def write_first_layers(
+    folder: Path, output: Path, *, layers: int, own_weights: bool = False, trust_remote_code: bool = False
+) -> Path:
+    """A model of the first ``layers`` layers of the one in ``folder``, in its class and precision.
 
-    Memory and time do not depend on the values of weights. Lists of the configuration with an entry a layer are cut.
+    Its weights are random, since memory and time do not depend on them, or the model's own. Lists of the configuration
+    with an entry a layer are cut.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
@@ -94,8 +97,13 @@ def write_first_layers(folder: Path, output: Path, *, layers: int, trust_remote_
     auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     stored = text.get("dtype") or text.get("torch_dtype") or "float32"
     dtype = torch.float32 if stored == "float32" else torch.bfloat16
-    with torch.random.fork_rng([]):
-        model = auto.from_config(config, dtype=dtype, trust_remote_code=trust_remote_code)
+    options = {"dtype": dtype, "trust_remote_code": trust_remote_code}
+    if own_weights:
+        local = {"local_files_only": True, "use_safetensors": True}
+        model = auto.from_pretrained(str(folder), config=config, **local, **options)
+    else:
+        with torch.random.fork_rng([]):
+            model = auto.from_config(config, **options)
     model.save_pretrained(str(output))
     return output
 

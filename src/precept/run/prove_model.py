@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from precept.errors import ProofError
+from precept.forecast.measure import free_memory
+from precept.forecast.shape import read_shape, write_first_layers
 from precept.forest import build_forest
 from precept.models.folder import ModelFolder
-from precept.models.load import LoadedModel, load_model
+from precept.models.load import LoadedModel, load_model, load_tokenizer, quiet
 from precept.models.policy import evaluating
 from precept.models.probe import Chosen, choose_policy
 from precept.models.save import trainable_state
@@ -41,6 +43,9 @@ from precept.types import TokenSequence
 
 ROWS, LONGEST = 6, 64
 """Rows that the proofs run on, and how much of each."""
+BYTES, FIRST_LAYERS = 24, 2
+"""Bytes a parameter that the proofs may hold at once (weights, two gradients, the base beside an adapter, a copy), and
+how many layers are looked at where that is too much."""
 STEPPED = 5_000_000
 """Numbers that the proof of resuming trains, so that its checkpoints stay small."""
 NAMES = ("documents_isolated", "sharing_exact", "accumulation_invariant", "resume_exact", "adapter_identity")
@@ -53,13 +58,37 @@ def model_proofs(
     *,
     new_tokens: Sequence[str],
     method: str,
+    free: int | None = None,
 ) -> list[Proof]:
-    """All model proofs, in float32 on the processor or the device that training would take."""
+    """All model proofs, in float32 on the device that training would take; where the model and its gradients do not
+    fit into ``free`` bytes of memory (by default what is free now), on its first layers."""
+    trusted = settings.model.trust_remote_code
+    shape = read_shape(folder.base, trust_remote_code=trusted)
+    if BYTES * shape.parameters <= (free_memory() if free is None else free):
+        return _proofs(folder.path, sequences, settings, new_tokens=new_tokens, method=method)
+    with tempfile.TemporaryDirectory() as name, quiet():
+        first = write_first_layers(
+            folder.base, Path(name), layers=FIRST_LAYERS, own_weights=True, trust_remote_code=trusted
+        )
+        load_tokenizer(folder.path, trust_remote_code=trusted).save_pretrained(first)
+        proofs = _proofs(first, sequences, settings, new_tokens=new_tokens, method=method)
+    told = f"on the first {FIRST_LAYERS} layers, since the whole model does not fit here: "
+    return [replace(proof, detail=told + proof.detail) if proof.applies else proof for proof in proofs]
+
+
+def _proofs(
+    path: Path,
+    sequences: Sequence[TokenSequence],
+    settings: RunSettings,
+    *,
+    new_tokens: Sequence[str],
+    method: str,
+) -> list[Proof]:
     adapter = "lora" if settings.model.adapter == "qlora" else settings.model.adapter  # the same, on the whole base
     exact = settings.model.model_copy(update={"dtype": "float32", "adapter": adapter, "gradient_checkpointing": False})
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loaded = load_model(folder.path, exact, train=True, new_tokens=new_tokens)
+        loaded = load_model(path, exact, train=True, new_tokens=new_tokens)
         try:
             chosen = choose_policy(loaded.model, build=build_forest, sharing=settings.model.sharing)
         except ProofError as error:
@@ -72,7 +101,7 @@ def model_proofs(
             if adapter == "none":
                 return [*proofs, not_applicable(NAMES[4], "all weights are trained: there is no adapter")]
             plain = exact.model_copy(update={"adapter": "none"})
-            base = load_model(folder.path, plain, train=False, new_tokens=new_tokens).model
+            base = load_model(path, plain, train=False, new_tokens=new_tokens).model
             return [*proofs, _prove_adapter(loaded, base, chosen, rows)]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tests.tiny import tiny_model
+from tests.tiny import tiny_model, tiny_model_folder
 from torch import Tensor
 
 from precept.forest import build_forest
@@ -208,3 +208,16 @@ def test_the_loops_own_resuming_is_proven(tmp_path: Path) -> None:
     model = tiny_model("llama")
     chosen = choose_policy(model, build=build_forest)
     assert resume_exact(model, [ROWS[:2], ROWS[2:]], training=ProofTraining(model, chosen, "sft", tmp_path)).ok
+
+
+def test_a_model_that_does_not_fit_is_proven_on_its_first_layers(tmp_path: Path) -> None:
+    from precept.models.folder import check_model_folder
+    from precept.run.prove_model import model_proofs
+    from precept.run.settings import parse_settings
+
+    folder = tiny_model_folder(tmp_path / "model", num_hidden_layers=5)
+    checked, settings = check_model_folder(folder), parse_settings({"data": ["rows.jsonl"], "adapter": "lora"})
+    for free, expected in ((1 << 30, False), (1000, True)):
+        proofs = model_proofs(checked, ROWS, settings, new_tokens=(), method="sft", free=free)
+        assert [proof.name for proof in proofs if not proof.ok] == []
+        assert [proof.detail.startswith("on the first 2 layers") for proof in proofs] == [expected] * 5
