@@ -75,7 +75,7 @@ class ConversationRenderer:
         self, messages: Sequence[Message], tools: Sequence[dict[str, Any]], *, add_generation_prompt: bool = False
     ) -> Layout:
         """Render a conversation and find its turns. Raises RowRefused where the template raises, drops a field, or
-        writes something else once marks stand around the row's text."""
+        writes something else once marks stand around the row's text, and where the row has more texts than marks."""
         given = list(tools)
         habits, finder = self._known(bool(given))
         plain, text = self._plain(messages, given, add_generation_prompt)
@@ -108,8 +108,9 @@ class ConversationRenderer:
             raise RowRefused("the row holds characters of both supplementary private use areas", code="marks-in-text")
         for with_prompt, arguments in attempts:
             marker = Marker(area, arguments=arguments)
+            marked = marker.messages(plain)
             try:
-                rendered = self.template.render(marker.messages(plain), tools, add_generation_prompt=with_prompt)
+                rendered = self.template.render(marked, tools, add_generation_prompt=with_prompt)
             except RowRefused:
                 continue
             stripped, pieces = unmark(rendered, area)
