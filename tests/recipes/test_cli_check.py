@@ -104,6 +104,22 @@ def test_a_row_of_the_evaluation_file_in_the_training_file_is_caught(
     assert "held_out.jsonl row 1" in broken[0]["detail"]
 
 
+def test_a_question_of_the_recipes_evaluation_in_the_training_file_is_caught(
+    base_folder: Path, chat_file: Path, tmp_path: Path
+) -> None:
+    question = json.loads(chat_file.read_text().splitlines()[0])["messages"][0]["content"]
+    task = write_rows(
+        tmp_path / "task.jsonl", [{"messages": [{"role": "user", "content": question}], "references": ["x"]}]
+    )
+    words = (f"tune.model={base_folder}", f"tune.data={chat_file}", "tune.eval_fraction=0", f"eval.task={task}")
+    checked = precept("check", "sft", *words, "--json")
+    broken = [proof["name"] for proof in json.loads(checked.out)["proofs"] if not proof["ok"]]
+    assert broken == ["train_eval_disjoint"]
+    ran = precept("run", "sft", *words, "-o", tmp_path / "out", "tune.max_steps=1")
+    assert ran.code == 1
+    assert "train_eval_disjoint" in ran.err
+
+
 def test_an_unknown_proof_cannot_be_skipped(base_folder: Path, chat_file: Path, tmp_path: Path) -> None:
     ended = precept(
         "train", "sft", "-m", base_folder, "-d", chat_file, "-o", tmp_path / "out", "--skip-proof", "all_of_them"

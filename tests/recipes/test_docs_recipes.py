@@ -13,7 +13,7 @@ from tests.tiny import tiny_model_folder
 from precept.run.recipe_file import SHIPPED
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
-ROWS, TASK = EXAMPLES / "rows.jsonl", EXAMPLES / "task001_ferry_log.json"
+ROWS, TASK, OTHER = (EXAMPLES / name for name in ("rows.jsonl", "task001_ferry_log.json", "task002_bus_notes.json"))
 QUICK = ("tune.learning_rate=1e-2", "tune.max_steps=8", "tune.batch_size=16")
 
 
@@ -75,10 +75,10 @@ def test_sft_tunes_on_rows_and_scores_an_unseen_task(llama: Path, tmp_path: Path
 def test_tk_instruct_tunes_an_encoder_decoder_and_scores_it(t5: Path, tmp_path: Path) -> None:
     tune, score = run_recipe(
         *("tk_instruct", tmp_path / "out", *QUICK, f"tune.model={t5}", f"tune.data={TASK}#20"),
-        *(f"eval.task={TASK}", "eval.limit=4", "eval.max_new_tokens=4"),
+        *(f"eval.task={OTHER}", "eval.limit=4", "eval.max_new_tokens=4"),
     )
     assert tune["result"]["tokens"]["trained"] > 0
-    assert list(score["result"]["tasks"]["task001_ferry_log"]) == ["rouge_l", "exact_match"]
+    assert list(score["result"]["tasks"]["task002_bus_notes"]) == ["rouge_l", "exact_match"]
 
 
 def test_dolly_tunes_on_instruction_context_response(llama: Path, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from precept.prove.matched import Matched, Unmatched
 from precept.prove.proof import Proof, not_applicable, within
 from precept.prove.rendition import Writer
 from precept.types import (
+    Conversation,
     FloatArray,
     IntArray,
     LongArray,
@@ -249,19 +251,35 @@ def nothing_lost(
 
 
 def train_eval_disjoint(
-    train: Iterable[Row], held_out: Sequence[Row], *, normal_text: Callable[[Row], str | bytes]
+    train: Sequence[Row],
+    held_out: Sequence[Row],
+    *,
+    normal_text: Callable[[Row], str | bytes],
+    asked: Sequence[Row] = (),
 ) -> Proof:
-    """No row to evaluate on stands in the training data; rows of one ``normal_text`` are the same row."""
-    if not held_out:
+    """No row to evaluate on stands in the training data; rows of one ``normal_text`` are the same row.
+
+    Of rows that are ``asked`` by an evaluation the prompts count, whatever the answer.
+    """
+    if not held_out and not asked:
         return not_applicable("train_eval_disjoint", "no row is held out: set eval_data or eval_fraction")
-    theirs = {normal_text(row): row.source for row in train}
-    told = [
-        f"{_at(row.source)} is {_at(theirs[text])} of the training data"
-        for row in held_out
-        if (text := normal_text(row)) in theirs
-    ]
-    detail = f"{len(held_out):,} rows against {len(theirs):,} different ones"
+    whole = {normal_text(row): row.source for row in train}
+    prompts = {normal_text(prompt): row.source for row in train for prompt in _prompts(row)} if asked else {}
+    pairs = [(row, whole.get(normal_text(row))) for row in held_out]
+    pairs += [(row, prompts.get(normal_text(_prompts(row)[-1]))) for row in asked]
+    told = [f"{_at(row.source)} is {_at(other)} of the training data" for row, other in pairs if other is not None]
+    detail = f"{len(held_out):,} rows held out and {len(asked):,} asked, against {len(whole):,} different ones"
     return within("train_eval_disjoint", len(told), 0, "; ".join([detail, *told[:SHOWN]]))
+
+
+def _prompts(row: Row) -> list[Row]:
+    """What stands before each answer of a conversation, and all of one without a last answer."""
+    if not isinstance(row, Conversation):
+        return [row]
+    ends = [place for place, message in enumerate(row.messages) if message.role == "assistant"]
+    if not ends or ends[-1] != len(row.messages) - 1:
+        ends.append(len(row.messages))
+    return [replace(row, messages=row.messages[:end]) for end in ends]
 
 
 def _at(source: Source) -> str:

@@ -9,26 +9,28 @@ from typing import Any
 
 from precept.models.folder import check_model_folder, resolve_model
 from precept.prove.proof import Proof
-from precept.run.named_steps import named_steps
+from precept.run.named_steps import asked_by, named_steps
 from precept.run.proofs import prove
 from precept.run.recipe import training_pairs
 from precept.run.recipe_file import Step
 from precept.run.rows import read_data
 from precept.run.settings import parse_settings
 from precept.run.step_kinds import TrainKeys
+from precept.types import Row
 
 
 def check(recipe: str | None, *, words: Sequence[str], model: str | None, data: Sequence[str]) -> dict[str, Any]:
     """``{ok, proofs}``; where a recipe has several training steps, each proof names its ``step``."""
     steps = named_steps(recipe, words=words, model=model, data=data)
+    asked = asked_by(recipe, words)
     proofs: list[dict[str, Any]] = []
     for step, base in steps:
         named = {"step": step.name} if len(steps) > 1 else {}
-        proofs += [{**asdict(proof), **named} for proof in _prove_step(step, base)]
+        proofs += [{**asdict(proof), **named} for proof in _prove_step(step, base, asked)]
     return {"ok": all(proof["ok"] for proof in proofs), "proofs": proofs}
 
 
-def _prove_step(step: Step, base: str) -> list[Proof]:
+def _prove_step(step: Step, base: str, asked: Sequence[Row]) -> list[Proof]:
     from precept.run.prepare import render_data
 
     keys = TrainKeys(**step.settings)
@@ -40,7 +42,7 @@ def _prove_step(step: Step, base: str) -> list[Proof]:
     stated = settings.render.template_date
     date = datetime.date.fromisoformat(stated) if stated else datetime.date.today()
     rendered = render_data(raw, folder, settings, date=date)
-    return prove(raw, rendered, folder, settings, method=method)
+    return prove(raw, rendered, folder, settings, method=method, asked=asked)
 
 
 def print_check(document: dict[str, Any]) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from precept.errors import InputError
 from precept.run.console import say
-from precept.run.recipe import resolve
+from precept.run.recipe import asked_rows, resolve
 from precept.run.recipe_file import Recipe, Step, find_recipe, override, read_recipe
 from precept.run.settings import parse_words
 from precept.run.step_kinds import MergeKeys, TrainKeys
+from precept.types import Row
 
 
 def named_steps(
@@ -23,6 +24,14 @@ def named_steps(
     if model is not None and recipe is not None and "=" in recipe:
         words, recipe = [recipe, *words], None  # the first setting stands where a recipe would
     return _single(model, data, words) if recipe is None else _of_recipe(recipe, words, model, data)
+
+
+def asked_by(recipe: str | None, words: Sequence[str]) -> list[Row]:
+    """The rows that a recipe's evaluation steps ask; none without a recipe."""
+    if recipe is None or "=" in recipe:
+        return []
+    found = override(read_recipe(find_recipe(recipe)), words)
+    return asked_rows(resolve(found, Path("runs") / found.name))
 
 
 def _single(model: str | None, data: Sequence[str], words: Sequence[str]) -> list[tuple[Step, str]]:

@@ -24,6 +24,7 @@ from precept.run.output import write_atomic
 from precept.run.prepare import RenderedData
 from precept.run.rows import RawData
 from precept.run.settings import RunSettings
+from precept.types import Row
 
 ORDER = get_args(ProofName)
 
@@ -36,12 +37,13 @@ def prove(
     *,
     method: str,
     skip: Sequence[str] = (),
+    asked: Sequence[Row] = (),
 ) -> list[Proof]:
-    """Every proof but those named in ``skip``, in order."""
+    """Every proof but those named in ``skip``, in order. ``asked`` are rows that later steps evaluate on."""
     from precept.run.prove_model import NAMES
     from precept.run.prove_rows import row_proofs
 
-    proofs = row_proofs(raw, data, folder, settings)
+    proofs = row_proofs(raw, data, folder, settings, asked=asked)
     if not set(NAMES) <= set(skip):
         proofs += _kept_model_proofs(data, folder, settings, method=method)
     return [proof for proof in sorted(proofs, key=lambda proof: ORDER.index(proof.name)) if proof.name not in skip]

@@ -28,8 +28,10 @@ from precept.run.settings import RunSettings
 from precept.types import Row
 
 
-def row_proofs(raw: RawData, data: RenderedData, folder: ModelFolder, settings: RunSettings) -> list[Proof]:
-    """All row proofs, over all rows of training and of evaluation."""
+def row_proofs(
+    raw: RawData, data: RenderedData, folder: ModelFolder, settings: RunSettings, *, asked: Sequence[Row] = ()
+) -> list[Proof]:
+    """All row proofs, over all rows of training and of evaluation; ``asked`` are those of later evaluation steps."""
     parts: list[tuple[Sequence[Row], Rendered]] = [(raw.train, data.train)]
     if data.held_out is not None:
         parts.append((raw.held_out, data.held_out))
@@ -60,7 +62,7 @@ def row_proofs(raw: RawData, data: RenderedData, folder: ModelFolder, settings: 
             unread=len(raw.refused),
             policy=f"bad_rows={flat['bad_rows']}, over_length={flat['over_length']}",
         ),
-        train_eval_disjoint(raw.train, raw.held_out, normal_text=normal_text),
+        train_eval_disjoint(raw.train, raw.held_out, normal_text=normal_text, asked=asked),
     ]
 
 
