@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from precept.errors import InputError
+from precept.records import load
 from precept.run.console import say
-from precept.run.recipe import asked_rows, resolve
+from precept.run.recipe import resolve
 from precept.run.recipe_file import Recipe, Step, find_recipe, override, read_recipe
 from precept.run.settings import parse_words
-from precept.run.step_kinds import MergeKeys, TrainKeys
+from precept.run.step_kinds import EvalKeys, MergeKeys, TrainKeys
 from precept.types import Row
 
 
@@ -27,11 +28,21 @@ def named_steps(
 
 
 def asked_by(recipe: str | None, words: Sequence[str]) -> list[Row]:
-    """The rows that a recipe's evaluation steps ask; none without a recipe."""
+    """The rows that a recipe's evaluation steps ask, of files that are there; none without a recipe."""
     if recipe is None or "=" in recipe:
         return []
+    from precept.run.evaluate import data_of_task
+
     found = override(read_recipe(find_recipe(recipe)), words)
-    return asked_rows(resolve(found, Path("runs") / found.name))
+    rows: list[Row] = []
+    for step in resolve(found, Path("runs") / found.name):
+        if step.uses == "eval":
+            keys = EvalKeys(**step.settings)
+            for path in [keys.task] if isinstance(keys.task, str) else keys.task:
+                file = data_of_task(path) or path
+                if Path(file.partition("#")[0]).exists():
+                    rows += load([file]).rows[: keys.limit]
+    return rows
 
 
 def _single(model: str | None, data: Sequence[str], words: Sequence[str]) -> list[tuple[Step, str]]:

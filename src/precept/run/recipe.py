@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from precept.errors import InputError
 from precept.models.folder import resolve_model
-from precept.records import load
 from precept.run.console import say
 from precept.run.fingerprint import fingerprint
 from precept.run.output import open_output, stored_result
@@ -20,18 +19,15 @@ from precept.run.recipe_file import Recipe, Step, find_recipe, override, read_re
 from precept.run.settings import CLASSES, explain_invalid, parse_settings, unknown_key
 from precept.run.step_kinds import KINDS, EvalKeys, MergeKeys, TrainKeys
 from precept.run.train import train
-from precept.types import Row
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
 class Reuse(NamedTuple):
-    """What to do with an earlier run of a step: remove it, or go on from it although its settings differ. ``asked`` are
-    rows that the recipe evaluates on."""
+    """What to do with an earlier run of a step: remove it, or go on from it although its settings differ."""
 
     fresh: bool
     allow_changed: bool
-    asked: Sequence[Row] = ()
 
 
 def run(
@@ -41,12 +37,11 @@ def run(
     recipe = override(read_recipe(find_recipe(name)), overrides)
     root = output or Path("runs") / recipe.name
     steps = resolve(recipe, root)
-    asked = asked_rows(steps)
     done = []
     for step in steps:
         folder = root / step.name
         say(f"step '{step.name}' ({step.uses}) -> {folder}")
-        state, result = RUNNERS[step.uses.partition(".")[0]](step, folder, Reuse(fresh, allow_changed, asked))
+        state, result = RUNNERS[step.uses.partition(".")[0]](step, folder, Reuse(fresh, allow_changed))
         done.append({"name": step.name, "uses": step.uses, "state": state, "output": str(folder), "result": result})
     return {"recipe": recipe.name, "output": str(root), "steps": done}
 
@@ -64,21 +59,6 @@ def resolve(recipe: Recipe, root: Path) -> list[Step]:
         known.append(step.name)
         steps.append(step)
     return steps
-
-
-def asked_rows(steps: Sequence[Step]) -> list[Row]:
-    """The rows that the evaluation steps ask, of files that are there."""
-    from precept.run.evaluate import data_of_task
-
-    rows: list[Row] = []
-    for step in steps:
-        if step.uses == "eval":
-            keys = EvalKeys(**step.settings)
-            for path in [keys.task] if isinstance(keys.task, str) else keys.task:
-                file = data_of_task(path) or path
-                if Path(file.partition("#")[0]).exists():
-                    rows += load([file]).rows[: keys.limit]
-    return rows
 
 
 def _check(step: Step) -> None:
@@ -131,7 +111,6 @@ def _train(step: Step, folder: Path, reuse: Reuse) -> tuple[str, dict[str, Any]]
         fresh=reuse.fresh,
         allow_changed=reuse.allow_changed,
         where=step.where,
-        asked=reuse.asked,
     )
     return "reused" if before else "done", result
 

@@ -22,7 +22,6 @@ from precept.run.rows import RawData, read_data
 from precept.run.settings import CLASSES, RunSettings, parse_settings, unknown_key
 from precept.run.unread import refuse_unread
 from precept.settings import Settings
-from precept.types import Row
 
 METHODS = ("sft",)
 
@@ -38,12 +37,10 @@ def train(
     allow_changed: bool = False,
     where: Callable[[str], str | None] = lambda key: None,
     classes: Mapping[str, type[Settings]] = CLASSES,
-    asked: Sequence[Row] = (),
 ) -> dict[str, Any]:
     """Run, resume or report one training step; returns the JSON document of ``precept train``.
 
-    ``where`` tells the file and line of a key, ``classes`` which settings there are; ``asked`` are rows that a later
-    step evaluates on.
+    ``where`` tells the file and line of a key, ``classes`` which settings there are.
     """
     began = time.perf_counter()
     if method not in METHODS:
@@ -67,7 +64,7 @@ def train(
         return result
     with open_output(output, manifest, fresh=fresh, allow_changed=allow_changed) as out:
         manifest["template_date"] = _template_date(settings, out).isoformat()
-        return _train(out, manifest, checked, raw, settings, where=where, asked=asked, began=began)
+        return _train(out, manifest, checked, raw, settings, where=where, began=began)
 
 
 def _train(
@@ -78,7 +75,6 @@ def _train(
     settings: RunSettings,
     *,
     where: Callable[[str], str | None],
-    asked: Sequence[Row],
     began: float,
 ) -> dict[str, Any]:
     """Render, load, fit, save: torch is imported from here on."""
@@ -88,9 +84,7 @@ def _train(
     from precept.run.training import Run
 
     data = render_data(raw, folder, settings, date=datetime.date.fromisoformat(manifest["template_date"]))
-    refuse_unproven(
-        prove(raw, data, folder, settings, method=manifest["method"], skip=settings.proofs.skip_proof, asked=asked)
-    )
+    refuse_unproven(prove(raw, data, folder, settings, method=manifest["method"], skip=settings.proofs.skip_proof))
     loaded, chosen = load_for_training(folder, data, settings)
     stored = (out.stored or {}).get("tokens_per_forest")
     max_tokens = tokens_per_forest(settings, data.train.sequences, loaded, stored=stored)
