@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import orjson
 
@@ -21,10 +21,12 @@ from precept.prove.proof import Proof
 from precept.run.console import say
 from precept.run.fingerprint import fingerprint
 from precept.run.output import write_atomic
-from precept.run.prepare import RenderedData
 from precept.run.rows import RawData
 from precept.run.settings import RunSettings
 from precept.types import Row
+
+if TYPE_CHECKING:
+    from precept.run.prepare import RenderedData
 
 ORDER = get_args(ProofName)
 
