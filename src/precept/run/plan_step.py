@@ -28,6 +28,7 @@ from precept.run.memory import Needs, automatic_budget, memory_needs, tokens_per
 from precept.run.plan_job import Job, Machine, PlannedForests, count_plan, expected_activations, predicted_states
 from precept.run.plan_page import describe_elsewhere, describe_here
 from precept.run.prepare import load_for_training, render_data
+from precept.run.prove_rows import row_proofs
 from precept.run.rows import read_data
 from precept.run.settings import RunSettings
 from precept.run.training import OBJECTIVES
@@ -45,6 +46,7 @@ def forecast_step(path: Path, settings: RunSettings, *, method: str, machine: Ma
     folder = check_model_folder(path, trust_remote_code=settings.model.trust_remote_code)
     raw = read_data(settings, method=method)
     data = render_data(raw, folder, _keep_going(settings), date=_day(settings))
+    row_proofs(raw, data, folder, settings)  # for the time that they take; what they find is for check to tell
     schedule = Schedule(
         len(data.train.sequences), settings.loop.batch_size, seed=settings.loop.seed, data_hash=raw.hash
     )
