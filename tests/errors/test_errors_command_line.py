@@ -8,8 +8,10 @@ import pytest
 from tests.command_line import precept
 from tests.errors.test_errors_evaluate import ASKS, TASKS
 from tests.errors.test_errors_importers import CONFIGS
+from tests.errors.test_errors_models import ASKED, BREAKAGES
 from tests.errors.test_errors_render import RAISED, REFUSED
 from tests.errors.test_errors_rows import FILES, ROWS
+from tests.errors.test_errors_runs import RUNS
 
 from precept.run.errors_page import PACKAGE, Package
 
@@ -79,5 +81,5 @@ def test_the_case_ends_in_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_list_of_codes_without_a_case_is_exact_and_shrinks() -> None:
     codes = {fault.code for fault in Package(PACKAGE).faults()}
-    reached = set().union(ASKS, CASES, CONFIGS, FILES, RAISED, REFUSED, ROWS, TASKS)
+    reached = set().union(ASKED, ASKS, BREAKAGES, CASES, CONFIGS, FILES, RAISED, REFUSED, ROWS, RUNS, TASKS)
     assert set(UNREACHED.read_text().split()) == codes - reached
