@@ -59,7 +59,7 @@ def resolve_model(name: str | Path) -> Path:
     """What ``name`` means: a folder, ``bundled``, or ``owner/name`` from the hub's cache or the hub."""
     text = str(name)
     if text == "bundled":
-        return _bundled()
+        return BUNDLED
     path = Path(text).expanduser()
     if path.is_dir():
         return path.resolve()
@@ -384,14 +384,3 @@ def _read_json(path: Path) -> dict[str, Any]:
             do="copy or download the file again",
         )
     return value
-
-
-def _bundled() -> Path:
-    if not (BUNDLED / "config.json").is_file():
-        raise InputError(
-            "this version of precept holds no bundled model",
-            code="no-bundled-model",
-            where="bundled",
-            do="give a model folder, or owner/name for a model of the hub",
-        )
-    return BUNDLED

@@ -69,6 +69,7 @@ def merge(
     settings = ModelSettings(dtype="float32", trust_remote_code=trust_remote_code)
     check_adapter(adapter_folder, trust_remote_code=trust_remote_code)
     loaded = load_model(adapter_folder, settings, train=False, device=device)
+    _check_foldable(loaded.model, adapter_folder)
     rows = prompts or _random_rows(loaded)
     with torch.no_grad():
         with loaded.model.disable_adapter():
@@ -80,13 +81,8 @@ def merge(
         largest = max(float(logits.abs().max()) for logits in before)
         bound = max(MAX_SHARE_OF_LOGITS * max(1.0, largest), MAX_SHARE_OF_EFFECT * effect)
         if not difference.max_abs <= bound:
-            raise WorkError(
-                "the merged model is not the same function as base and adapter",
-                code="merge-differs",
-                where=str(adapter_folder),
-                found=f"logits differ by up to {difference.max_abs:.2e}, and {bound:.2e} is allowed",
-                do="keep using the adapter unmerged, and report this model type",
-            )
+            told = f"logits differ by up to {difference.max_abs:.2e}, and {bound:.2e} is allowed"
+            raise _differs(adapter_folder, told)
         saved = _save(folded, out, save_dtype)
         for parameter in folded.model.parameters():
             parameter.copy_(parameter.to(NAMED[saved]))
@@ -121,6 +117,23 @@ def compare(before: Sequence[Tensor], after: Sequence[Tensor]) -> Difference:
 
 
 def _fold(model: Any, adapter_folder: Path) -> Any:
+    try:
+        return model.merge_and_unload(safe_merge=True)
+    except ValueError as error:  # peft's own look at the sum: weights that are not finite
+        raise _differs(adapter_folder, str(error)) from error
+
+
+def _differs(adapter_folder: Path, found: str) -> WorkError:
+    return WorkError(
+        "the merged model is not the same function as base and adapter",
+        code="merge-differs",
+        where=str(adapter_folder),
+        found=found,
+        do="keep using the adapter unmerged, and report this model type",
+    )
+
+
+def _check_foldable(model: Any, adapter_folder: Path) -> None:
     if not hasattr(model, "merge_and_unload"):
         raise InputError(
             "this kind of adapter has no form in the base's own weights",
@@ -129,7 +142,6 @@ def _fold(model: Any, adapter_folder: Path) -> Any:
             found=str(model.active_peft_config.peft_type),
             do="use the adapter unmerged: eval and chat take its folder",
         )
-    return model.merge_and_unload(safe_merge=True)
 
 
 def _save(folded: LoadedModel, out: Path, save_dtype: str) -> str:

@@ -112,15 +112,7 @@ def _load(
         rows = loaded.rows
     if max_new_tokens is not None:
         task = replace(task, max_new_tokens=max_new_tokens)
-    items = items_from_rows(rows[:limit], task)
-    if not items:
-        raise InputError(
-            "the task has no item with a reference to score against",
-            code="empty-task",
-            where=path,
-            do="add 'references' to its rows",
-        )
-    return task, items
+    return task, items_from_rows(rows[:limit], task)
 
 
 def data_of_task(path: str) -> str | None:
