@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MEASURED_MARGIN = (0.05, 0.1)  # below and above a peak that was measured: allocators differ from run to run
 COUNTED_MARGIN = (0.25, 0.25)  # ... and one that was only counted, or measured on the first layers
-KEPT_SIZES = 80  # of forests: oneDNN keeps 1,024 kernels, about a dozen for each size; seen to level off there
+KEPT_SIZES = 8  # of forests: oneDNN keeps 64 kernels (precept/__init__.py), about a dozen for each size
 LEAST_SPREAD = 0.1  # of seconds: machines are shared
 FORWARD = 1 / 3  # of both passes
 WRITTEN = 400e6  # bytes a second to disk, checksums included
