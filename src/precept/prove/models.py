@@ -82,7 +82,7 @@ def sharing_exact(
         shared.backward()  # type: ignore[no-untyped-call]
     except FAILED as failure:
         return Proof("sharing_exact", False, f"the model cannot run: {_first_line(failure)}", float("inf"), BOUND)
-    error = max(abs(float(shared.detach()) - loss) / abs(loss), relative_error(take_gradient(model), gradient))
+    error = _largest(abs(float(shared.detach()) - loss) / abs(loss), relative_error(take_gradient(model), gradient))
     detail = (
         f"loss {loss:.4f} and gradient of {forest.real_tokens:,} tokens, {forest.distinct_tokens:,} of them distinct"
     )
@@ -96,7 +96,7 @@ def accumulation_invariant(model: Any, rows: Sequence[TokenSequence], *, step_gr
     ragged = [rows[:1], rows[1:]] if len(rows) < 4 else [rows[:1], rows[1:3], rows[3:]]
     errors = [relative_error(step_gradient(parts), expected) for parts in ([rows], ragged)]
     detail = f"{len(rows)} rows at once and as {', '.join(str(len(part)) for part in ragged)}"
-    return within("accumulation_invariant", max(errors), BOUND, detail)
+    return within("accumulation_invariant", _largest(*errors), BOUND, detail)
 
 
 def resume_exact(model: Any, batches: Sequence[Sequence[TokenSequence]], *, training: Training) -> Proof:
@@ -149,7 +149,9 @@ def adapter_identity(
         with own_attention(folded):
             after = _distance([row_logps(folded, row) for row in rows], stepped)
     detail = f"step 0 against the base {fresh:.1e}; a step moves log-probabilities by {moved:.1e}; merged {after:.1e}"
-    return Proof("adapter_identity", fresh <= BOUND and after <= BOUND and moved > 0, detail, max(fresh, after), BOUND)
+    return Proof(
+        "adapter_identity", fresh <= BOUND and after <= BOUND and moved > 0, detail, _largest(fresh, after), BOUND
+    )
 
 
 def _all(row: TokenSequence) -> TokenSequence:
@@ -159,6 +161,11 @@ def _all(row: TokenSequence) -> TokenSequence:
 def _distance(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     one, other = torch.cat(list(found)).double(), torch.cat(list(expected)).double()
     return float((one - other).norm() / other.norm())
+
+
+def _largest(*errors: float) -> float:
+    """The largest error, NaN where one is: Python's own ``max`` may pass over it."""
+    return float(np.max(errors))
 
 
 def _first_line(error: BaseException) -> str:

@@ -127,6 +127,14 @@ def test_a_mean_of_means_is_caught(tried: Tried) -> None:
     assert not accumulation_invariant(tried.model, ROWS, step_gradient=mean_of_means).ok
 
 
+def test_a_gradient_that_is_no_number_in_micro_batches_alone_is_caught(tried: Tried) -> None:
+    def broken(parts: Sequence[Sequence[TokenSequence]]) -> Mapping[str, Tensor]:
+        factor = 1.0 if len(parts) == 1 else float("nan")
+        return {name: gradient * factor for name, gradient in tried.step_gradient(parts).items()}
+
+    assert not accumulation_invariant(tried.model, ROWS, step_gradient=broken).ok
+
+
 Train = Callable[[Sequence[Sequence[TokenSequence]], bool], Mapping[str, Tensor]]
 
 
