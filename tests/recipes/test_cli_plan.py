@@ -10,11 +10,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from tests.command_line import Ended, chat_rows, precept, write_rows
 from tests.tiny import tiny_model_folder
+
+from precept.errors import WorkError
+from precept.run.memory import told_by_part
+from precept.run.settings import parse_settings
+from precept.types import Source, TokenSequence
 
 SETTINGS = ("max_steps=5", "batch_size=8", "sample_answers=0")
 RECIPE = """
@@ -194,6 +200,21 @@ def test_running_out_of_memory_names_the_part_and_what_to_change(tmp_path: Path)
     assert "does not suffice for activations and gradients of a forest of" in ended.err
     assert "max_tokens_per_forest=" in ended.err and "gradient_checkpointing=true saves about" in ended.err
     assert "last checkpoint is kept" in ended.err
+
+
+def test_running_out_of_memory_while_loading_names_the_weights_and_what_to_change(tmp_path: Path) -> None:
+    model = tiny_model_folder(tmp_path / "model")
+    sequences = [TokenSequence(np.arange(9, dtype=np.int32), np.ones(9, np.float32), Source("rows.jsonl", 1, "0" * 16))]
+    settings = parse_settings({})
+    with (
+        pytest.raises(WorkError) as stopped,
+        told_by_part(model, settings, sequences, loaded=None, tokens=2048),
+    ):
+        raise MemoryError
+    assert stopped.value.code == "out-of-memory" and "does not suffice for the weights of the model" in str(
+        stopped.value
+    )
+    assert "max_tokens_per_forest=1024 saves about" in stopped.value.do and "adapter=lora" in stopped.value.do
 
 
 def limited_memory(most: int, *words: str) -> Ended:

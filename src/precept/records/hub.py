@@ -11,7 +11,7 @@ import urllib.request
 from precept.errors import InputError, MissingExtra
 from precept.records.parse_json import RawRows
 
-NAME = re.compile(r"hf:([\w.-]+/[\w.-]+)(?::([\w.\[\]%-]+))?")
+NAME = re.compile(r"hf:([\w.-]+/[\w.-]+)(?::([\w.+-]+(?:\[[\w%:+-]*\])?))?")
 ANSWER_WITHIN = 6.0  # seconds; an offline machine must be told so within ten
 
 

@@ -26,7 +26,7 @@ from precept.forest import distinct_tokens
 from precept.models.folder import stored_dtype
 from precept.models.head import CHUNK_LOGITS, KEPT_LOGITS
 from precept.models.load import LoadedModel
-from precept.models.precision import STORED, choose_compute_dtype, choose_weight_dtype
+from precept.models.precision import STORED, choose_compute_dtype, choose_device, choose_weight_dtype
 from precept.run.console import say
 from precept.run.failures import is_out_of_memory
 from precept.run.settings import RunSettings
@@ -128,20 +128,25 @@ def automatic_budget(
 
 @contextmanager
 def told_by_part(
-    settings: RunSettings, loaded: LoadedModel, sequences: Sequence[TokenSequence], *, tokens: int
+    base: Path, settings: RunSettings, sequences: Sequence[TokenSequence], *, loaded: LoadedModel | None, tokens: int
 ) -> Iterator[None]:
-    """Turn running out of memory into an error that names the part that grew. ``tokens`` is the budget of a forest."""
+    """Turn running out of memory into an error that names the part that grew.
+
+    ``base`` is the model's folder, ``tokens`` the budget of a forest. Without a ``loaded`` model it is being loaded.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         longest = max(len(sequence.ids) for sequence in sequences)
-        raise explain_out_of_memory(error, settings, loaded, tokens=tokens, longest=longest) from error
+        raise explain_out_of_memory(
+            error, base, settings, loaded=loaded, tokens=max(tokens, longest), longest=longest
+        ) from error
 
 
 def explain_out_of_memory(
-    error: Exception, settings: RunSettings, loaded: LoadedModel, *, tokens: int, longest: int
+    error: Exception, base: Path, settings: RunSettings, *, loaded: LoadedModel | None, tokens: int, longest: int
 ) -> WorkError:
     """Which part grew, and the first three changes with what each saves.
 
@@ -150,24 +155,34 @@ def explain_out_of_memory(
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     forest = next((f.f_locals["forest"] for f in frames if "forest" in f.f_locals), None)
     size = tokens if forest is None else forest.distinct_tokens
-    names = {(frame.f_globals.get("__name__", ""), frame.f_code.co_name) for frame in frames}
-    if ("precept.train.checkpoint", "save") in names:
-        part = "a checkpoint that was written"
-    elif any(module.startswith("torch.optim") for module, _ in names):
-        part = "the optimizer's states"
-    else:
-        part = f"activations and gradients of a forest of {size:,} distinct tokens"
-    eager = loaded.model.config._attn_implementation == "eager"
-    shape, training, base_bytes = memory_needs(loaded.path, settings, device=loaded.device, eager=eager)
+    eager = None if loaded is None else loaded.model.config._attn_implementation == "eager"
+    device = choose_device() if loaded is None else loaded.device
+    shape, training, base_bytes = memory_needs(base, settings, device=device, eager=eager)
     predicted = size if forest is None else len(np.unique(forest.parent[forest.edges]))
     activations = analytic_activations(shape, training)
     changes = propose_changes(
         shape, training, activations, tokens=size, predicted=predicted, longest=longest, base_bytes=base_bytes
     )
     told = "; ".join(f"{c.change} saves about {c.saves_bytes / 2**20:,.0f} MiB" for c in changes[:3])
+    kept = (
+        "'precept plan' tells more" if loaded is None else "the last checkpoint is kept, and 'precept plan' tells more"
+    )
     return WorkError(
-        f"the memory of this machine does not suffice for {part}",
+        f"the memory of this machine does not suffice for {_grown_part(error, loaded, tokens=size)}",
         code="out-of-memory",
         found=str(error).splitlines()[0][:300] if str(error) else type(error).__name__,
-        do=f"{told or 'a smaller max_length or model'}; the last checkpoint is kept, and 'precept plan' tells more",
+        do=f"{told or 'a smaller max_length or model'}; {kept}",
     )
+
+
+def _grown_part(error: Exception, loaded: LoadedModel | None, *, tokens: int) -> str:
+    """The part of memory that the failed call asked for, by the functions it went through."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    names = {(frame.f_globals.get("__name__", ""), frame.f_code.co_name) for frame in frames}
+    if loaded is None:
+        return "the weights of the model"
+    if ("precept.train.checkpoint", "save") in names:
+        return "a checkpoint that was written"
+    if any(module.startswith("torch.optim") for module, _ in names):
+        return "the optimizer's states"
+    return f"activations and gradients of a forest of {tokens:,} distinct tokens"

@@ -124,7 +124,13 @@ class Run:
         )
         self.loaded.model.train()
         try:
-            with told_by_part(self.settings, self.loaded, self.data.train.sequences, tokens=self.forests.max_tokens):
+            with told_by_part(
+                self.loaded.path,
+                self.settings,
+                self.data.train.sequences,
+                loaded=self.loaded,
+                tokens=self.forests.max_tokens,
+            ):
                 return fit(self.work(monitor=monitor, start=start))
         finally:
             monitor.close()

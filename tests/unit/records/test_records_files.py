@@ -232,19 +232,22 @@ def test_an_unreached_hub_is_an_input_error_within_ten_seconds(tmp_path: Path, m
     assert time.monotonic() - started < 10
 
 
-def test_a_hub_data_set_is_read_by_name_and_split(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "rows"), [("owner/set:test#1", "1"), ("owner/set:test[:50%]", "1"), ("owner/set:test", "2")]
+)
+def test_a_hub_data_set_is_read_by_name_and_split(tmp_path: Path, name: str, rows: str) -> None:
     pytest.importorskip("datasets")
     # the datasets library takes a folder of this name before it asks the hub
     (tmp_path / "owner" / "set").mkdir(parents=True)
     (tmp_path / "owner" / "set" / "test.jsonl").write_bytes(ROW + b"\n" + ROW)
     code = (
         "from precept.records import load\n"
-        "(file,) = load(['hf:owner/set:test#1']).files\n"
+        f"(file,) = load(['hf:{name}']).files\n"
         "print(file.path, file.format, file.rows)\n"
     )
     environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home"), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.split() == ["hf:owner/set:test", "prompt_completion", "1"], done.stderr
+    assert done.stdout.split() == [f"hf:{name.split('#')[0]}", "prompt_completion", rows], done.stderr
 
 
 def test_importing_the_room_is_light() -> None:
