@@ -132,17 +132,16 @@ def told_by_part(
 ) -> Iterator[None]:
     """Turn running out of memory into an error that names the part that grew.
 
-    ``base`` is the model's folder, ``tokens`` the budget of a forest. Without a ``loaded`` model it is being loaded.
+    ``base`` is the model's folder, ``tokens`` the budget of a forest. While the model is being loaded, ``loaded`` is
+    None and there is no forest yet.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        longest = max(len(sequence.ids) for sequence in sequences)
-        raise explain_out_of_memory(
-            error, base, settings, loaded=loaded, tokens=max(tokens, longest), longest=longest
-        ) from error
+        longest = max(len(sequence.ids) for sequence in sequences) if tokens else 0
+        raise explain_out_of_memory(error, base, settings, loaded=loaded, tokens=tokens, longest=longest) from error
 
 
 def explain_out_of_memory(

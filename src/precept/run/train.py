@@ -78,14 +78,14 @@ def _train(
     began: float,
 ) -> dict[str, Any]:
     """Render, load, fit, save: torch is imported from here on."""
-    from precept.run.memory import CPU_TOKENS, tokens_per_forest, told_by_part
+    from precept.run.memory import tokens_per_forest, told_by_part
     from precept.run.prepare import load_for_training, render_data
     from precept.run.proofs import prove, refuse_unproven
     from precept.run.training import Run
 
     data = render_data(raw, folder, settings, date=datetime.date.fromisoformat(manifest["template_date"]))
     refuse_unproven(prove(raw, data, folder, settings, method=manifest["method"], skip=settings.proofs.skip_proof))
-    with told_by_part(folder.base, settings, data.train.sequences, loaded=None, tokens=CPU_TOKENS):
+    with told_by_part(folder.base, settings, data.train.sequences, loaded=None, tokens=0):
         loaded, chosen = load_for_training(folder, data, settings)
     stored = (out.stored or {}).get("tokens_per_forest")
     max_tokens = tokens_per_forest(settings, data.train.sequences, loaded, stored=stored)
