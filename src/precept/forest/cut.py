@@ -7,6 +7,8 @@ repeated, by dynamic programming over its neighbours, and the pieces are packed 
 
 from __future__ import annotations
 
+from bisect import bisect, insort
+from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -55,31 +57,42 @@ class _Line:
         """Distinct tokens of a run of neighbours."""
         return int(self.total[piece.stop] - self.total[piece.start] + self.overlap[piece.start])
 
+    def most_shared(self, piece: range) -> int:
+        """No forest shares more tokens with the piece: what it shares with its neighbours in the line."""
+        after = int(self.overlap[piece.stop]) if piece.stop < len(self.lengths) else 0
+        return int(self.overlap[piece.start]) + after
+
     def shared(self, left: range, right: range) -> int:
         """Tokens that the last sequence of ``left`` shares with the first of ``right``, which comes later."""
         return int(self.overlap[left.stop : right.start + 1].min())
 
 
 def _cut_tree(line: _Line, tree: range, max_tokens: int) -> list[range]:
-    """Runs of neighbours that fit, with the fewest repeated tokens and then the fewest runs."""
+    """Runs of neighbours that fit, with the fewest repeated tokens and then the fewest runs.
+
+    A run that begins later is smaller, so those that fit and end at one place begin in a window, which only
+    moves on. ``window`` holds the beginnings that may still be the cheapest, cheapest first.
+    """
     if line.size(tree) <= max_tokens:
         return [tree]
-    n = len(tree)
-    overlap = line.overlap[tree.start : tree.stop]
-    total = line.total[tree.start : tree.stop + 1]
-    cost = np.zeros(n + 1, np.int64)  # repeated tokens and, in the low bits, runs, of the best cut of tree[:i]
-    came_from = np.zeros(n + 1, np.int64)
-    per_token = n + 1
-    for stop in range(1, n + 1):
-        size = total[stop] - total[:stop] + overlap[:stop]
-        fits = size <= max_tokens
-        fits[stop - 1] = True
-        through = np.where(fits, cost[:stop] + overlap[:stop] * per_token + 1, np.iinfo(np.int64).max)
-        came_from[stop] = through.argmin()
-        cost[stop] = through[came_from[stop]]
-    pieces, stop = [], n
+    overlap = line.overlap[tree.start : tree.stop].tolist()
+    total = line.total[tree.start : tree.stop + 1].tolist()
+    per_token = len(tree) + 1
+    cost = [0]  # repeated tokens and, in the low bits, runs, of the best cut of tree[:i]
+    came_from = [0]
+    window: deque[tuple[int, int]] = deque()  # cost of the runs before and of this one, where it begins
+    for stop in range(1, len(tree) + 1):
+        through = cost[-1] + overlap[stop - 1] * per_token + 1
+        while window and window[-1][0] > through:
+            window.pop()
+        window.append((through, stop - 1))
+        while window[0][1] < stop - 1 and total[stop] - total[window[0][1]] + overlap[window[0][1]] > max_tokens:
+            window.popleft()
+        cost.append(window[0][0])
+        came_from.append(window[0][1])
+    pieces, stop = [], len(tree)
     while stop:
-        start = int(came_from[stop])
+        start = came_from[stop]
         pieces.append(range(tree.start + start, tree.start + stop))
         stop = start
     return pieces[::-1]
@@ -89,29 +102,31 @@ def _pack(line: _Line, pieces: list[range], max_tokens: int) -> list[list[int]]:
     """Positions in the line of each forest: largest piece first, each into the first forest that has room."""
     forests: list[list[range]] = []
     sizes: list[int] = []
-    for piece in sorted(pieces, key=lambda p: (-line.size(p), p.start)):
+    for size, piece in sorted(((line.size(piece), piece) for piece in pieces), key=lambda p: (-p[0], p[1].start)):
+        most_shared = line.most_shared(piece)
         for i, forest in enumerate(forests):
-            size = sizes[i] + _added(line, forest, piece)
-            if size <= max_tokens:
-                forest.append(piece)
-                forest.sort(key=lambda p: p.start)
-                sizes[i] = size
+            if sizes[i] + size - most_shared > max_tokens:
+                continue
+            together = sizes[i] + _added(line, forest, piece) if most_shared else sizes[i] + size
+            if together <= max_tokens:
+                insort(forest, piece, key=lambda p: p.start)
+                sizes[i] = together
                 break
         else:
             forests.append([piece])
-            sizes.append(line.size(piece))
+            sizes.append(size)
     return [[i for piece in forest for i in piece] for forest in forests]
 
 
 def _added(line: _Line, forest: list[range], piece: range) -> int:
-    """Distinct tokens that a piece adds to a forest of pieces; it shares with its neighbours in the line."""
-    before = max((p for p in forest if p.start < piece.start), key=lambda p: p.start, default=None)
-    after = min((p for p in forest if p.start > piece.start), key=lambda p: p.start, default=None)
+    """Distinct tokens that a piece adds to a forest of pieces in order; it shares with its neighbours there."""
+    place = bisect(forest, piece.start, key=lambda p: p.start)
+    before, after = forest[place - 1 : place], forest[place : place + 1]
     added = line.size(piece)
     if before:
-        added -= line.shared(before, piece)
+        added -= line.shared(before[0], piece)
     if after:
-        added -= line.shared(piece, after)
+        added -= line.shared(piece, after[0])
     if before and after:
-        added += line.shared(before, after)  # the part of both overlaps that was subtracted twice
+        added += line.shared(before[0], after[0])  # the part of both overlaps that was subtracted twice
     return added

@@ -10,14 +10,15 @@ nodes for the rest::
     1 2 4 5        2      3:4 4:5                 \\- 4 - 5
     7              0      5:7                7
 
-Everything else follows from the runs: a node's parent is the node before it, except at the start of a run,
-where it is the last node of the overlap; a node closes where a later sequence overlaps less than the node's
-depth.
+Everything else follows from the runs, a few steps a sequence: a node's parent is the node before it, except
+at the start of a run, where it is the last node of the overlap; a node closes where a later sequence overlaps
+less than the node's depth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,34 +35,20 @@ def build_forest(sequences: Sequence[TokenSequence], *, share: bool = True) -> F
     for a sequence without tokens.
     """
     order, overlap = order_by_prefix(sequences, share=share)
-    lengths = sequence_lengths(sequences)[order]
-    start = np.concatenate(([0], np.cumsum(lengths - overlap)))  # first new node of each sequence, then T
-    n_nodes = int(start[-1])
-    longest = int(lengths.max(initial=0))
-    ids = np.empty(n_nodes, np.int32)
-    depth = np.empty(n_nodes, np.int32)
-    parent = np.arange(-1, n_nodes - 1, dtype=np.int32)
-    path = np.empty(longest, np.int64)  # nodes of the sequence at hand, by position
-    nodes: list[LongArray] = [np.empty(0, np.int64)] * len(order)
-    weights: list[FloatArray] = [np.empty(0, np.float32)] * len(order)
-    last = np.empty(len(order), np.int64)
-    for i, index in enumerate(order):
-        sequence, shared, run = sequences[index], overlap[i], slice(start[i], start[i + 1])
-        path[shared : lengths[i]] = np.arange(run.start, run.stop)
-        ids[run] = sequence.ids[shared:]
-        depth[run] = np.arange(shared, lengths[i])
-        if run.start < run.stop:
-            parent[run.start] = path[shared - 1] if shared else -1
-        trained = np.flatnonzero(sequence.weights[1:]) + 1
-        nodes[index], weights[index] = path[trained], sequence.weights[trained]
-        last[index] = path[lengths[i] - 1]
-    edges, weight, answers = _collect_edges(nodes, weights, last)
+    lengths = sequence_lengths(sequences)
+    runs = _find_runs(overlap, lengths[order])
+    parent = np.arange(-1, runs.n_nodes - 1, dtype=np.int32)
+    parent[runs.start[:-1][overlap == 0]] = -1
+    joined = np.flatnonzero((overlap > 0) & (overlap < lengths[order]))
+    parent[runs.start[joined]] = runs.nodes(joined, overlap[joined] - 1)
+    new_ids = [sequences[s].ids[shared:] for s, shared in zip(order.tolist(), overlap.tolist(), strict=True)]
+    edges, weight, answers = _collect_edges(sequences, lengths, order, runs)
     encoder_ids = tuple(s.encoder_ids for s in sequences if s.encoder_ids is not None)
     return Forest(
-        ids=ids,
-        depth=depth,
+        ids=np.concatenate([np.empty(0, np.int32), *new_ids], dtype=np.int32),
+        depth=(np.arange(runs.n_nodes) - np.repeat(runs.shift, np.diff(runs.start))).astype(np.int32),
         parent=parent,
-        end=_subtree_ends(start, overlap, lengths),
+        end=runs.end,
         edges=edges,
         weight=weight,
         answers=answers,
@@ -113,27 +100,77 @@ def _common_prefix(left: IntArray, right: IntArray) -> int:
     return first if n and differs[first] else n
 
 
-def _subtree_ends(start: LongArray, overlap: LongArray, lengths: LongArray) -> IntArray:
-    """One past the last descendant of each node, int32 [T].
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """The runs of new nodes of S sequences in prefix order, and the T nodes that they make."""
 
-    Going backwards, ``close[d]`` is the first later node that is not below an open node of depth d.
+    overlap: LongArray  # [S]
+    start: LongArray  # [S+1] first node of each run, then T
+    shift: LongArray  # [S] what a depth inside the run and its node differ by
+    above: LongArray  # [S] the run that holds the last node of the overlap, -1 where there is none
+    end: IntArray  # [T] one past the last descendant of each node
+
+    @property
+    def n_nodes(self) -> int:
+        return int(self.start[-1])
+
+    def nodes(self, sequences: LongArray, depths: LongArray) -> LongArray:
+        """The node at a depth of a sequence's path, for each pair: in its own run or in one above."""
+        run = sequences.copy()
+        higher = np.flatnonzero(depths < self.overlap[run])
+        while len(higher):
+            run[higher] = self.above[run[higher]]
+            higher = higher[depths[higher] < self.overlap[run[higher]]]
+        return depths + self.shift[run]
+
+
+def _find_runs(overlap: LongArray, lengths: LongArray) -> _Runs:
+    """Walk the sequences in prefix order with the runs that the last path is made of, root first.
+
+    A sequence that shares ``k`` tokens closes the nodes of depth k and more of that path, run by run: their
+    subtrees end where its own nodes begin.
     """
-    end = np.empty(start[-1], np.int32)
-    close = np.full(int(lengths.max(initial=0)), start[-1], np.int32)
-    for i in range(len(overlap) - 1, -1, -1):
-        end[start[i] : start[i + 1]] = close[overlap[i] : lengths[i]]
-        close[overlap[i] :] = start[i]
-    return end
+    start = np.concatenate(([0], np.cumsum(lengths - overlap)))
+    path: list[tuple[int, int, int]] = []  # run, depth of its first node, depth of its first closed node
+    above: list[int] = []
+    first_closed: list[int] = []
+    closed_at: list[int] = []
+    shift = start[:-1] - overlap
+    shifts = shift.tolist()
+    steps = zip([*overlap.tolist(), 0], [*lengths.tolist(), 0], start.tolist(), strict=True)
+    for run, (shared, length, node) in enumerate(steps):  # the step after the last sequence closes all
+        while path and path[-1][2] > shared:
+            holder, top, _ = path.pop()
+            first_closed.append(max(top, shared) + shifts[holder])
+            closed_at.append(node)
+            if top < shared:
+                path.append((holder, top, shared))
+        above.append(path[-1][0] if path else -1)
+        if shared < length:
+            path.append((run, shared, length))
+    in_order = np.argsort(first_closed)
+    pieces = np.diff(np.array(first_closed, np.int64)[in_order], append=start[-1])
+    end = np.repeat(np.array(closed_at, np.int32)[in_order], pieces)
+    return _Runs(overlap, start, shift, np.array(above[:-1], np.int64), end)
 
 
 def _collect_edges(
-    nodes: Sequence[LongArray], weights: Sequence[FloatArray], last: LongArray
+    sequences: Sequence[TokenSequence], lengths: LongArray, order: LongArray, runs: _Runs
 ) -> tuple[IntArray, FloatArray, Answers]:
     """Edges in node order, their weights summed over sequences, and each sequence's own entries."""
-    start = np.zeros(len(nodes) + 1, np.int64)
-    np.cumsum([len(n) for n in nodes], out=start[1:])
-    entry_nodes = np.concatenate([np.empty(0, np.int64), *nodes])
-    entry_weights = np.concatenate([np.empty(0, np.float32), *weights]).astype(np.float32, copy=False)
-    edges, edge = np.unique(entry_nodes, return_inverse=True)
-    weight = np.bincount(edge, weights=entry_weights, minlength=len(edges)).astype(np.float32)
-    return edges.astype(np.int32), weight, Answers(start, edge.astype(np.int64), entry_weights, last)
+    first = np.concatenate(([0], np.cumsum(lengths)))
+    weights = np.concatenate([np.empty(0, np.float32), *(sequence.weights for sequence in sequences)])
+    weights[first[:-1]] = 0
+    entries = np.flatnonzero(weights)
+    start = np.searchsorted(entries, first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    owner = np.repeat(np.arange(len(order)), np.diff(start))
+    nodes = runs.nodes(rank[owner], entries - first[owner])
+    is_edge = np.zeros(runs.n_nodes, np.bool_)
+    is_edge[nodes] = True
+    edges = np.flatnonzero(is_edge)
+    edge = (np.cumsum(is_edge) - 1)[nodes]
+    own_weights = weights[entries].astype(np.float32, copy=False)
+    weight = np.bincount(edge, weights=own_weights, minlength=len(edges)).astype(np.float32)
+    return edges.astype(np.int32), weight, Answers(start, edge, own_weights, runs.nodes(rank, lengths - 1))
