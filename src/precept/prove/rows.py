@@ -238,8 +238,8 @@ def nothing_lost(
     ``value`` counts rows of which nothing is known; ``unread`` rows were refused by their reader.
     """
     kept = {(sequence.source.file, sequence.source.row) for sequence in sequences}
-    named = {(refusal.file, refusal.row) for refusal in (*refused, *dropped)}
-    silent = [row.source for row in rows if (row.source.file, row.source.row) not in kept | named]
+    accounted = kept | {(refusal.file, refusal.row) for refusal in (*refused, *dropped)}
+    silent = [row.source for row in rows if (row.source.file, row.source.row) not in accounted]
     empty = [sequence.source for sequence in sequences if not (sequence.weights > 0).any()]
     reasons = Counter(refusal.code for refusal in (*refused, *dropped))
     lost = ", ".join(f"{count} {code}" for code, count in reasons.most_common()) or "none"
