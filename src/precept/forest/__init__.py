@@ -6,7 +6,8 @@ gradients of separate sequences. Numpy only.
 """
 
 from precept.forest.cut import cut
+from precept.forest.group import PrefixGroups, find_groups
 from precept.forest.schedule import Schedule
 from precept.forest.tree import build_forest, distinct_tokens
 
-__all__ = ["Schedule", "build_forest", "cut", "distinct_tokens"]
+__all__ = ["PrefixGroups", "Schedule", "build_forest", "cut", "distinct_tokens", "find_groups"]

@@ -21,6 +21,7 @@ def model_card(run: Run, result: dict[str, Any]) -> str:
         "tags": ["precept", run.method],
     }
     files = [f"- `{f.path}`: {f.rows} rows, sha256 `{f.sha256[:16]}`" for f in run.raw.files]
+    groups = f", drawn in groups of {k} by prefix" if (k := settings.loop.group_by_prefix) else ""
     evaluation, skipped = result["eval_loss"], settings.proofs.skip_proof
     return "\n".join(
         [
@@ -41,7 +42,8 @@ def model_card(run: Run, result: dict[str, Any]) -> str:
             f" prompt weight {settings.render.prompt_weight:g}",
             f"- tokens over the run: {tokens['real']:,} real, {tokens['distinct']:,} distinct,"
             f" {tokens['trained']:,} trained",
-            f"- {result['steps']} steps of {settings.loop.batch_size} sequences, learning rate {run.learning_rate:g}",
+            f"- {result['steps']} steps of {settings.loop.batch_size} sequences{groups},"
+            f" learning rate {run.learning_rate:g}",
             f"- prefixes: {run.chosen.mode}; computed in {run.loaded.compute_dtype}",
             f"- trained without the proofs {', '.join(skipped)}" if skipped else "- all proofs that apply held",
             "",

@@ -17,7 +17,7 @@ from precept.forecast import count_parts, peak_bytes
 from precept.forecast.calibrate import Observed
 from precept.forecast.measure import measure, meter_of
 from precept.forecast.shape import read_shape, write_first_layers
-from precept.forest import Schedule, build_forest
+from precept.forest import build_forest
 from precept.models.folder import ModelFolder, check_model_folder
 from precept.models.load import LoadedModel, load_tokenizer
 from precept.models.precision import choose_device
@@ -29,6 +29,7 @@ from precept.run.plan_job import Job, Machine, PlannedForests, count_plan, expec
 from precept.run.plan_page import describe_elsewhere, describe_here
 from precept.run.prepare import load_for_training, render_data
 from precept.run.prove_rows import row_proofs
+from precept.run.row_order import make_schedule
 from precept.run.rows import read_data
 from precept.run.settings import RunSettings
 from precept.run.training import OBJECTIVES
@@ -47,9 +48,7 @@ def forecast_step(path: Path, settings: RunSettings, *, method: str, machine: Ma
     raw = read_data(settings, method=method)
     data = render_data(raw, folder, _keep_going(settings), date=_day(settings))
     row_proofs(raw, data, folder, settings)  # for the time that they take; what they find is for check to tell
-    schedule = Schedule(
-        len(data.train.sequences), settings.loop.batch_size, seed=settings.loop.seed, data_hash=raw.hash
-    )
+    schedule = make_schedule(data.train.sequences, settings.loop, data_hash=raw.hash)
     job = Job(folder, settings, method, data, schedule, total_steps(settings.loop, schedule.steps_per_epoch), began)
     return _here(job) if machine is None else _elsewhere(job, machine)
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from precept.forest import Schedule
 from precept.models.load import LoadedModel
 from precept.models.precision import NAMED
 from precept.models.probe import Chosen
@@ -24,6 +23,7 @@ from precept.run.output import Output, write_atomic
 from precept.run.prepare import ForestMaker, RenderedData
 from precept.run.progress import make_monitor
 from precept.run.provenance import data_manifest, schedule_lines
+from precept.run.row_order import make_schedule
 from precept.run.rows import RawData
 from precept.run.settings import RunSettings
 from precept.train.checkpoint import CheckpointStore
@@ -54,7 +54,7 @@ class Run:
         self.settings, self.method, self.stop_requested = settings, method, stop_requested
         loop, sequences = settings.loop, data.train.sequences
         self.forests = ForestMaker(sequences, chosen, max_tokens=max_tokens)
-        self.schedule = Schedule(len(sequences), loop.batch_size, seed=loop.seed, data_hash=raw.hash)
+        self.schedule = make_schedule(sequences, loop, data_hash=raw.hash)
         self.total = total_steps(loop, self.schedule.steps_per_epoch)
         default = DEFAULT_LEARNING_RATES[(method, settings.model.adapter)]
         self.learning_rate = settings.optimizer.learning_rate or default
@@ -186,8 +186,10 @@ class Run:
     def _say_plan(self) -> None:
         loop = self.settings.loop
         trained = sum(int(np.count_nonzero(s.weights)) for s in self.data.train.sequences)
+        groups = f" in groups of {loop.group_by_prefix}" if loop.group_by_prefix else ""
         say(
             f"{len(self.data.train.sequences)} sequences, {trained:,} trained tokens, {self.total} steps of"
-            f" {loop.batch_size} sequences, learning rate {self.learning_rate:g} ({self.settings.model.adapter}),"
-            f" {self.forests.max_tokens} distinct tokens a forest, {self.chosen.mode}, {self.loaded.compute_dtype}"
+            f" {loop.batch_size} sequences{groups}, learning rate {self.learning_rate:g}"
+            f" ({self.settings.model.adapter}), {self.forests.max_tokens} distinct tokens a forest,"
+            f" {self.chosen.mode}, {self.loaded.compute_dtype}"
         )

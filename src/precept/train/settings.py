@@ -50,6 +50,9 @@ class LoopSettings(Settings):
     """Sequences an optimizer step, over all devices."""
     max_tokens_per_forest: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Distinct tokens computed at once; memory grows with it, the result does not change."""
+    group_by_prefix: Annotated[int, Field(ge=2)] | None = None
+    """Draw rows in groups of so many that share a prefix, which makes other batches than drawing them one by one, and
+    cheaper ones. batch_size must be a multiple of it."""
     num_train_epochs: Positive = 3.0
     """Passes over the data."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
@@ -68,6 +71,14 @@ class LoopSettings(Settings):
     """Evaluation prompts answered and logged at each evaluation."""
     report_to: Literal["none", "tensorboard", "trackio"] = "none"
     """A tracker beside metrics.jsonl, through an extra."""
+
+    @model_validator(mode="after")
+    def _batches_hold_whole_groups(self) -> LoopSettings:
+        if self.group_by_prefix is not None and self.batch_size % self.group_by_prefix:
+            raise ValueError(
+                f"batch_size {self.batch_size} must be a multiple of group_by_prefix {self.group_by_prefix}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _early_stopping_needs_evaluations(self) -> LoopSettings:

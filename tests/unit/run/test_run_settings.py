@@ -52,6 +52,8 @@ def test_an_unknown_key_names_the_nearest_one() -> None:
         {"prompt_weight": -0.5},
         {"warmup_ratio": 2},
         {"early_stopping_patience": 2},
+        {"group_by_prefix": 1},
+        {"group_by_prefix": 6, "batch_size": 64},
     ],
     ids=lambda pairs: "=".join(str(x) for x in next(iter(pairs.items()))),
 )

@@ -50,6 +50,7 @@ ALWAYS = {
     "adam_epsilon": 1e-7,
     "batch_size": 4,
     "max_tokens_per_forest": 300,
+    "group_by_prefix": 2,
     "num_train_epochs": 0.2,
     "seed": 7,
     "save_steps": 1,
