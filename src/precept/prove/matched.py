@@ -53,16 +53,36 @@ def match_conversations(
 def _match_chunk(
     chunk: Sequence[tuple[Conversation, list[TokenSequence]]], writer: Writer, train_on: str
 ) -> Iterator[Matched | Unmatched]:
-    texts = [writer.write(row.messages, row.tools) for row, _ in chunk]
-    encoded = encode(writer.backend, [text or "" for text in texts])
-    for (row, own), text, (ids, offsets) in zip(chunk, texts, encoded, strict=True):
-        whole = len(own) == 1 and own[0].encoder_ids is None and np.array_equal(ids, own[0].ids)
-        if whole and text is not None:
+    alone = [len(own) == 1 and own[0].encoder_ids is None for _, own in chunk]
+    texts = [writer.write(row.messages, row.tools) if one else None for (row, _), one in zip(chunk, alone, strict=True)]
+    places = _whole(writer, texts, [own[0].ids if one else None for (_, own), one in zip(chunk, alone, strict=True)])
+    for (row, own), text, offsets in zip(chunk, texts, places, strict=True):
+        if text is not None and offsets is not None:
             yield _matched(row, own[0], text, offsets, writer, PLAIN, weights(row, train_on))
             continue
         match = _match_target if own and own[0].encoder_ids is not None else _search
         for number, sequence in enumerate(own):
             yield match(row, sequence, number, len(own), writer, train_on)
+
+
+def _whole(writer: Writer, texts: Sequence[str | None], sequences: Sequence[IntArray | None]) -> list[LongArray | None]:
+    """The characters of each sequence that holds the ids of its whole text, None for the others.
+
+    Texts are encoded by words where the tokenizer has such; those that come out otherwise once more, as wholes.
+    """
+    found: list[LongArray | None] = [None] * len(texts)
+    asked = [place for place, text in enumerate(texts) if text is not None]
+    by_words = writer.words.encode([texts[place] or "" for place in asked]) if writer.words else [None] * len(asked)
+    left = []
+    for place, one in zip(asked, by_words, strict=True):
+        if one is not None and np.array_equal(one[0], sequences[place]):  # type: ignore[arg-type]  # asked: not None
+            found[place] = one[1]
+        else:
+            left.append(place)
+    for place, (ids, offsets) in zip(left, encode(writer.backend, [texts[p] or "" for p in left]), strict=True):
+        if np.array_equal(ids, sequences[place]):  # type: ignore[arg-type]  # asked: not None
+            found[place] = offsets
+    return found
 
 
 def _search(

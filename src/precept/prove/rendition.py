@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import TemplateError
 
+from precept.prove.words import Words, words_of
 from precept.types import Conversation, Message, Source
 
 # What a template may raise on messages that it does not expect.
@@ -81,14 +82,19 @@ class Writer:
     @cached_property
     def special(self) -> re.Pattern[str]:
         """Matches every special token of the tokenizer."""
-        added = self.tokenizer.added_tokens_decoder.values()
-        texts = {token.content for token in added if token.special} | set(self.tokenizer.all_special_tokens)
-        return re.compile("|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True)) or r"(?!)")
+        return re.compile("|".join(map(re.escape, self.closing)) or r"(?!)")
 
     @cached_property
-    def closing(self) -> re.Pattern[str]:
-        """Matches blanks and special tokens at the end of a text."""
-        return re.compile(rf"(?:\s|{self.special.pattern})*\Z")
+    def words(self) -> Words | None:
+        """The tokenizer word by word, None where it has no words."""
+        return words_of(self.backend)
+
+    @cached_property
+    def closing(self) -> tuple[str, ...]:
+        """The special tokens of the tokenizer, longest first."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        texts = {token.content for token in added if token.special} | set(self.tokenizer.all_special_tokens)
+        return tuple(sorted(texts, key=len, reverse=True))
 
     @cached_property
     def answer_end(self) -> str | None:
@@ -158,8 +164,7 @@ class Writer:
     def _written_to(self, text: str, start: int, pieces: Sequence[str], through: str) -> int:
         """Where the row's own text of the turn from ``start`` on ends. ``through`` is the row's text up to the turn's
         end, where the template writes it alike."""
-        closing = self.closing.search(through)
-        body = through[: closing.start()] if closing else ""
+        body = self._body(through)
         if pieces and len(body) > start and text.startswith(body) and body.endswith(pieces[-1]):
             return len(body)
         end = start
@@ -168,6 +173,13 @@ class Writer:
             if place >= 0 and (place <= following or number == len(pieces) - 1):  # else it stands in a later turn
                 end = place + len(piece)
         return end
+
+    def _body(self, text: str) -> str:
+        """A text without the blanks and special tokens at its end."""
+        body = text.rstrip()
+        while closing := next((token for token in self.closing if token and body.endswith(token)), None):
+            body = body.removesuffix(closing).rstrip()
+        return body
 
 
 def _end_of(messages: Sequence[Message], text: str) -> int:

@@ -105,7 +105,8 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def weigh(self, value: Any) -> Any:
         """The value, once its text is known to be bounded. Lists that hold one list many times count it each time."""
         if isinstance(value, str):
-            self.copied(len(value))
+            if len(value) >= CHARACTERS_PER_STEP:  # shorter ones count nothing
+                self.copied(len(value))
         elif isinstance(value, list | tuple | Mapping):
             self._weigh_inside(value)
         return value
@@ -191,6 +192,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Compute ``*``, ``**``, ``+`` or ``%``, unless the result would be too large."""
+        if operator == "+" and type(left) is str and type(right) is str:
+            size = len(left) + len(right)
+            if size >= CHARACTERS_PER_STEP:
+                self.copied(size)
+            return left + right
         numbers = isinstance(left, int | float) and isinstance(right, int | float)
         if operator == "+" and not numbers:
             self.copied(sum(len(side) for side in (left, right) if isinstance(side, str | list | tuple)))
