@@ -1,7 +1,8 @@
-"""Text from a model: greedy generation for many prompts, and one answer streamed token by token."""
+"""Text from a model: generation for many prompts, and one answer streamed token by token."""
 
-from precept.decode.greedy import GreedySampler
-from precept.decode.shared import SharedPrefixSampler, keeps_every_token
+from precept.decode.padded import PaddedSampler
+from precept.decode.sampling import Sampling
+from precept.decode.shared import SharedPrefixSampler, goes_on_in_parts
 from precept.decode.stream import stream
 
-__all__ = ["GreedySampler", "SharedPrefixSampler", "keeps_every_token", "stream"]
+__all__ = ["PaddedSampler", "Sampling", "SharedPrefixSampler", "goes_on_in_parts", "stream"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from precept.decode import GreedySampler
+from precept.decode import PaddedSampler
 from precept.models.load import LoadedModel
 from precept.models.probe import Chosen
 from precept.ports import Objective
@@ -52,7 +52,7 @@ class HeldOut:
     def answers(self) -> list[dict[str, Any]]:
         """What the model answers to the sample prompts now."""
         prompts = [self._data.renderer.prompt_ids(row.messages[:-1], row.tools) for row in self.samples]
-        sampler = GreedySampler(
+        sampler = PaddedSampler(
             self._loaded.model,
             self._data.tokenizer,
             stop_ids=self._data.train.stop_ids,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from precept.decode import GreedySampler, SharedPrefixSampler, keeps_every_token
+from precept.decode import PaddedSampler, SharedPrefixSampler, goes_on_in_parts
 from precept.errors import InputError, ProofError
 from precept.evaluate import Chooser, Item
 from precept.forest import build_forest, cut
@@ -50,7 +50,7 @@ class OpenedModel:
         Common prefixes of prompts are computed once where that is exact.
         """
         loaded = self.loaded
-        make = self._make_shared_sampler() if self._shares_prefixes() else partial(GreedySampler, loaded.model)
+        make = self._make_shared_sampler() if self._shares_prefixes() else partial(PaddedSampler, loaded.model)
         return make(
             loaded.tokenizer,
             stop_ids=self.stop_ids if stop_ids is None else stop_ids,
@@ -69,7 +69,7 @@ class OpenedModel:
         )
 
     def _shares_prefixes(self) -> bool:
-        if not keeps_every_token(transformers_model(self.loaded.model)):
+        if not goes_on_in_parts(transformers_model(self.loaded.model)):
             return False
         try:
             return self.chosen.share and not self.chosen.length_switches

@@ -7,8 +7,10 @@ import pytest
 import torch
 from tests.tiny import tiny_model, tiny_tokenizer
 
-from precept.decode.greedy import GreedySampler
-from precept.decode.shared import SharedPrefixSampler, gather_paths, keeps_every_token, paths_to
+from precept.decode.padded import PaddedSampler
+from precept.decode.parts import Parts
+from precept.decode.paths import find_trunks, paths_to
+from precept.decode.shared import SharedPrefixSampler, goes_on_in_parts
 from precept.forest import build_forest, cut
 from precept.models.attention import use_block_attention
 from precept.models.masks import attention_masks
@@ -30,7 +32,7 @@ FAMILIES = ("llama", "qwen3", "qwen3_moe", "gpt2", "gpt_neox", "smollm3")
 
 
 def greedy(model, **options):
-    return GreedySampler(model, TOKENIZER, **{"stop_ids": [EOS], "max_context": 128} | options)
+    return PaddedSampler(model, TOKENIZER, **{"stop_ids": [EOS], "max_context": 128} | options)
 
 
 def shared(model, *, forest_tokens=4096, **options):
@@ -158,27 +160,25 @@ def test_autocast_to_bfloat16_generates_with_attention_in_blocks():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_models_with_full_attention_keep_every_token(family):
-    assert keeps_every_token(tiny_model(family))
+    assert goes_on_in_parts(tiny_model(family))
 
 
 @pytest.mark.parametrize("family", ["mistral", "gemma3", "gpt_oss", "t5"])
 def test_windows_and_encoders_do_not_keep_every_token(family):
-    assert not keeps_every_token(tiny_model(family))
+    assert not goes_on_in_parts(tiny_model(family))
 
 
-def test_paths_go_from_the_root_to_the_node_and_are_padded_on_the_left():
+def test_paths_go_from_the_root_to_the_node_and_are_padded_on_the_right():
     # Nodes: 5:0 6:1, then 7:2 and 8:3 9:4 below 6.
     forest = build_forest([sequence(5, 6, 7), sequence(5, 6, 8, 9), sequence(5, 6)])
     paths = paths_to(forest, forest.answers.last)
-    assert paths.tolist() == [[-1, 0, 1, 2], [0, 1, 3, 4], [-1, -1, 0, 1]]
+    assert paths.tolist() == [[0, 1, 2, -1], [0, 1, 3, 4], [0, 1, -1, -1]]
 
 
-def test_paths_are_gathered_out_of_every_layer_of_a_cache():
-    from transformers import DynamicCache
-
-    states = torch.arange(6.0).view(1, 2, 3, 1)  # two heads, three nodes: 0 1 2 and 3 4 5
-    cache = gather_paths(DynamicCache([(states, -states)]), np.array([[0, 2], [-1, 1]]))
-    ((keys, values, _),) = list(cache)
-    assert keys[0, :, :, 0].tolist() == [[0, 2], [3, 5]]
-    assert keys[1, :, 1, 0].tolist() == [1, 4]  # its first column is padding
-    assert torch.equal(values, -keys)
+def test_trunks_leave_the_fewest_keys_over():
+    # Rows 0 to 2 share four nodes, 2 to 4 only the first; 5 stands alone. One trunk of one node for rows 0 to 4 would
+    # save 4 keys; four nodes for rows 0 to 2 save 8, and the one node of rows 3 and 4 another.
+    paths = np.array(
+        [[0, 1, 2, 3, 4], [0, 1, 2, 3, 5], [0, 1, 2, 3, -1], [0, 6, -1, -1, -1], [0, 7, -1, -1, -1], [8, 9, -1, -1, -1]]
+    )
+    assert find_trunks(paths) == [(0, 3, 4), (3, 5, 1), (5, 6, 0)]

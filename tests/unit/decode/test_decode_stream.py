@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.tiny import tiny_model, tiny_tokenizer
 
-from precept.decode.greedy import GreedySampler
+from precept.decode.padded import PaddedSampler
 from precept.decode.stream import stream, text_pieces
 
 TOKENIZER = tiny_tokenizer()
@@ -16,14 +16,14 @@ PROMPT = np.array(TOKENIZER.encode("What is the capital of Norway?"), np.int32)
 @pytest.mark.parametrize("family", ["llama", "gpt2", "bloom", "gemma3", "t5"])
 def test_pieces_join_to_what_greedy_generation_gives(family):
     model = tiny_model(family)
-    expected = GreedySampler(model, TOKENIZER, stop_ids=[EOS], max_context=None).generate([PROMPT], max_new_tokens=20)
+    expected = PaddedSampler(model, TOKENIZER, stop_ids=[EOS], max_context=None).generate([PROMPT], max_new_tokens=20)
     pieces = list(stream(model, TOKENIZER, PROMPT, stop_ids=[EOS], max_new_tokens=20))
     assert "".join(pieces) == expected[0].text
 
 
 def test_the_stop_token_ends_the_stream():
     model = tiny_model("llama")
-    ids = GreedySampler(model, TOKENIZER, stop_ids=[], max_context=None).generate([PROMPT], max_new_tokens=9)[0].ids
+    ids = PaddedSampler(model, TOKENIZER, stop_ids=[], max_context=None).generate([PROMPT], max_new_tokens=9)[0].ids
     pieces = stream(model, TOKENIZER, PROMPT, stop_ids=[ids[4]], max_new_tokens=9)
     assert "".join(pieces) == TOKENIZER.decode(ids[: ids.index(ids[4])], skip_special_tokens=True)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tests.tiny import CHATML, tiny_model_folder
 
-from precept.decode import GreedySampler, SharedPrefixSampler
+from precept.decode import PaddedSampler, SharedPrefixSampler
 from precept.run.opened import make_chooser, open_model
 
 
@@ -19,7 +19,7 @@ def test_a_model_with_full_attention_shares_prefixes_with_the_chooser_s_policy(t
     assert isinstance(sampler, SharedPrefixSampler)
     assert model.chosen is model.chosen
     assert make_chooser(model).policy is model.chosen.policy
-    plain = GreedySampler(model.loaded.model, model.loaded.tokenizer, stop_ids=model.stop_ids, max_context=256)
+    plain = PaddedSampler(model.loaded.model, model.loaded.tokenizer, stop_ids=model.stop_ids, max_context=256)
     prompts = [np.arange(20, 20 + length, dtype=np.int32) for length in (80, 90, 3)]
     expected = plain.generate(prompts, max_new_tokens=9)
     assert model.loaded.model.dtype == model.loaded.compute_dtype == torch.float32
@@ -30,5 +30,5 @@ def test_a_model_with_full_attention_shares_prefixes_with_the_chooser_s_policy(t
 @pytest.mark.parametrize("family", ["mistral", "gemma3", "t5"])
 def test_windows_and_encoders_keep_transformers_own_generate(tmp_path, family):
     model = opened(tmp_path, family)
-    assert isinstance(model.sampler(), GreedySampler)
+    assert isinstance(model.sampler(), PaddedSampler)
     assert "chosen" not in vars(model)  # nothing was tried for it

@@ -8,7 +8,7 @@ import torch
 from tests.tiny import tiny_model, tiny_tokenizer
 from transformers import RwkvConfig, RwkvForCausalLM
 
-from precept.decode.greedy import GreedySampler
+from precept.decode.padded import PaddedSampler
 
 TOKENIZER = tiny_tokenizer()
 EOS = 2
@@ -17,7 +17,7 @@ PROMPTS = [np.array(TOKENIZER.encode(text), np.int32) for text in TEXTS]
 
 
 def sampler(model, **options):
-    return GreedySampler(model, TOKENIZER, **{"stop_ids": [EOS], "max_context": 128} | options)
+    return PaddedSampler(model, TOKENIZER, **{"stop_ids": [EOS], "max_context": 128} | options)
 
 
 def greedy_by_hand(model, prompt, steps):

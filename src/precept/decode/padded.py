@@ -1,23 +1,31 @@
-"""Greedy generation through transformers' own ``generate``: for every model that it runs."""
+"""Generation through transformers' own ``generate``: for every model that it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from precept.decode.inference import decoder_start_id
 from precept.decode.sampler import BatchSampler
+from precept.decode.sampling import Pick
 from precept.types import IntArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class GreedySampler(BatchSampler):
+
+class PaddedSampler(BatchSampler):
     """Pads prompts of similar length to batches, each of which goes on until its last row ends."""
 
-    def _answer(self, prompts: Sequence[IntArray], rooms: Sequence[int]) -> Iterator[tuple[list[int], list[list[int]]]]:
+    def _answer(
+        self, prompts: Sequence[IntArray], rooms: Sequence[int], pick: Pick
+    ) -> Iterator[tuple[list[int], list[list[int]]]]:
         pad = self._padding_is_exact(prompts)
         for batch in self._batches(prompts, rooms, pad=pad):
-            yield batch, self._generate_batch([prompts[index] for index in batch], rooms[batch[0]])
+            of_batch = partial(_only_picked, pick=pick, rows=batch)
+            yield batch, self._generate_batch([prompts[index] for index in batch], rooms[batch[0]], of_batch)
 
     def _padding_is_exact(self, prompts: Sequence[IntArray]) -> bool:
         """Whether the shortest prompt goes on alike alone and beside a longer one: recurrent layers read padding."""
@@ -45,14 +53,22 @@ class GreedySampler(BatchSampler):
                 yield batch
                 start += len(batch)
 
-    def _generate_batch(self, prompts: Sequence[IntArray], max_new_tokens: int) -> list[list[int]]:
+    def _generate_batch(
+        self, prompts: Sequence[IntArray], max_new_tokens: int, choose: Callable[[Tensor, Tensor], Tensor]
+    ) -> list[list[int]]:
         """The new tokens of each prompt, with what follows the first stop token."""
-        output = self._run(prompts, max_new_tokens).sequences
+        output = self._run(prompts, max_new_tokens, choose).sequences
         new: list[list[int]] = output[:, 1 if self.is_encoder_decoder else max(map(len, prompts)) :].tolist()
         return new
 
-    def _run(self, prompts: Sequence[IntArray], max_new_tokens: int) -> Any:
-        """What ``generate`` gives for a padded batch, with the logits of each step where one is taken."""
+    def _run(
+        self,
+        prompts: Sequence[IntArray],
+        max_new_tokens: int,
+        choose: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> Any:
+        """What ``generate`` gives for a padded batch, with the logits of each step where one is taken. ``choose`` makes
+        of sequences and logits those whose maximum is taken."""
         import torch
         from transformers import GenerationConfig
 
@@ -82,12 +98,18 @@ class GreedySampler(BatchSampler):
                 input_ids=input_ids.to(device),
                 attention_mask=attention_mask.to(device),
                 generation_config=settings,
+                logits_processor=[choose] if choose else None,
             )
 
     @property
     def _pad_id(self) -> int:
         """Masked in prompts and cut off after a stop token: any id does."""
         return int(self.tokenizer.pad_token_id or 0)
+
+
+def _only_picked(sequences: Tensor, logits: Tensor, *, pick: Pick, rows: Sequence[int]) -> Tensor:
+    """Logits [B, V] whose maximum is the token that ``pick`` takes."""
+    return logits.new_zeros(logits.shape).scatter_(1, pick(logits, rows)[:, None], 1.0)
 
 
 @contextmanager
