@@ -1,0 +1,86 @@
+"""Random Llamas of two sizes around one tokenizer, written once under ``.bench/sft``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.workloads import FOR_TOKENIZER, HOME, MAX_LENGTH, ROWS, draw_rows
+
+VOCABULARY = 16_384
+SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+SHAPES = {
+    # 22.9 and 124.3 million weights, of these 10.6 and 99.1 million in the layers.
+    "20m": {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 6, "intermediate_size": 1024},
+    "125m": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 2560},
+}
+INITIALIZER_RANGE = 0.02
+
+
+def make_tokenizer_folder(home: Path = HOME) -> Path:
+    """A byte-level BPE of 16,384 tokens trained on the workloads' texts; made once."""
+    folder = home / "tokenizer"
+    if not (folder / "tokenizer.json").is_file():
+        _train_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def _train_tokenizer() -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=SPECIALS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_texts(), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=SPECIALS[1:],
+        model_max_length=MAX_LENGTH,
+    )
+
+
+def _texts() -> Iterator[str]:
+    for name in ROWS:
+        rows, _ = draw_rows(name, FOR_TOKENIZER)
+        yield from {message.content: None for row in rows for message in row.messages if message.content}
+
+
+def make_model(size: str, home: Path = HOME) -> Path:
+    """The model's folder in Hugging Face layout, float32, with tokenizer; made once, the same everywhere."""
+    folder = home / "models" / size
+    tokenizer = make_tokenizer_folder(home)
+    key = hashlib.sha256((tokenizer / "tokenizer.json").read_bytes() + json.dumps(SHAPES[size]).encode()).hexdigest()
+    stamp = folder / "made_from"
+    if stamp.is_file() and stamp.read_text() == key:
+        return folder
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    loaded = AutoTokenizer.from_pretrained(tokenizer)
+    config = LlamaConfig(
+        **SHAPES[size],
+        vocab_size=VOCABULARY,
+        max_position_embeddings=MAX_LENGTH,
+        tie_word_embeddings=False,
+        initializer_range=INITIALIZER_RANGE,
+        eos_token_id=loaded.eos_token_id,
+        bos_token_id=None,
+        pad_token_id=loaded.pad_token_id,
+    )
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    loaded.save_pretrained(folder)
+    stamp.write_text(key)
+    return folder
