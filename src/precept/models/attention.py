@@ -1,10 +1,11 @@
 """Attention over a forest without its empty corners, on a processor.
 
 Nodes lie in depth-first order, so a block of neighbouring queries sees nothing but the block itself and the
-ancestors of its first node. Each block attends to those keys alone, many blocks in one call of transformers' own
-sdpa function: for T nodes of depth up to d the cost is T x (d + BLOCK) instead of T x T.
+ancestors of its first node, which are a few runs of neighbours. Each block multiplies with those keys alone: for T
+nodes of depth up to d the cost is T x (d + BLOCK) instead of T x T, and no mask of T x T is made.
 
-Shapes: T nodes, N blocks, K keys of a block, D width of a head.
+Shapes: T nodes, M queries of a block, N keys that they see, G heads of keys and values, R query heads a head of keys,
+D width of a head.
 """
 
 from __future__ import annotations
@@ -14,25 +15,47 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from precept.types import Forest
+
 BLOCK_ATTENTION = "forest_blocks"
-BLOCK = 64
-ALIKE = 0.5  # blocks of one call see at least this share of the keys that its widest block sees
+BLOCK = 128
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Blocks that attend in one call: ``keys`` [N, K] are node numbers, ``allowed`` is boolean [N, 1, BLOCK, K]."""
+class Block:
+    """Queries ``start`` to ``stop`` and the ``runs`` (first node, one past the last) of keys that any of them sees.
 
-    members: Tensor
-    keys: Tensor
-    allowed: Tensor
+    ``hidden`` [M, N - seen] is True where a query may not see a key; the first ``seen`` keys are seen by all.
+    """
+
+    start: int
+    stop: int
+    runs: tuple[tuple[int, int], ...]
+    seen: int
+    hidden: Tensor
 
 
-_blocks_of: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-"""The blocks of each mask that is alive: all layers, and the backward pass, meet the same mask."""
+@dataclass(frozen=True)
+class Layout:
+    """The blocks of a forest for one kind of layer, and which keys a query sees as a mask [1, 1, T, T] on demand."""
+
+    forest: Forest
+    window: int | None
+    chunk: int | None
+    blocks: tuple[Block, ...]
+
+    def mask(self) -> Tensor:
+        """Boolean [1, 1, T, T], for what blocks cannot do."""
+        nodes = np.arange(self.forest.distinct_tokens)
+        return torch.from_numpy(visible(self.forest, nodes, nodes, window=self.window, chunk=self.chunk))[None, None]
+
+
+_layouts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+"""The layout that each token of a mask stands for: all layers, and the backward pass, meet the same one."""
 
 
 def use_block_attention(model: Any) -> None:
@@ -45,75 +68,153 @@ def use_block_attention(model: Any) -> None:
     model.set_attn_implementation(BLOCK_ATTENTION)
 
 
+def visible(
+    forest: Forest, queries: np.ndarray[Any, Any], keys: np.ndarray[Any, Any], *, window: int | None, chunk: int | None
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether each query may attend to each key, boolean [queries, keys].
+
+    A key must be the query or an ancestor. Windows and chunks are counted in ``depth``, which is the position id.
+    """
+    query, key = queries[:, None], keys[None, :]
+    seen: np.ndarray[Any, np.dtype[np.bool_]] = (key <= query) & (query < forest.end[keys][None, :])
+    depth = forest.depth.astype(np.int64)
+    if window is not None:
+        seen &= depth[queries][:, None] - depth[keys][None, :] < window
+    if chunk is not None:
+        seen &= depth[queries][:, None] // chunk == depth[keys][None, :] // chunk
+    return seen
+
+
+def stand_in(forest: Forest, *, window: int | None, chunk: int | None) -> Tensor:
+    """What is given to a model in place of a mask [1, 1, T, T]: one byte that stands for the forest's layout."""
+    token = torch.zeros(1, dtype=torch.bool)
+    length = forest.distinct_tokens
+    _layouts[token] = Layout(forest, window, chunk, _make_blocks(forest, window=window, chunk=chunk))
+    return token.expand(1, 1, length, length)
+
+
+def _make_blocks(forest: Forest, *, window: int | None, chunk: int | None) -> tuple[Block, ...]:
+    length = forest.distinct_tokens
+    blocks = []
+    for start in range(0, length, BLOCK):
+        stop = min(start + BLOCK, length)
+        # an ancestor of any node of the block that lies before the block is an ancestor of its first node
+        keys = np.concatenate([np.flatnonzero(forest.end[:start] > start), np.arange(start, stop)])
+        seen = visible(forest, np.arange(start, stop), keys, window=window, chunk=chunk)
+        wanted = seen.any(axis=0)
+        keys, seen = keys[wanted], seen[:, wanted]
+        cuts = np.flatnonzero(np.diff(keys) != 1) + 1
+        runs = tuple((int(run[0]), int(run[-1]) + 1) for run in np.split(keys, cuts))
+        by_all = seen.all(axis=0)
+        first = len(keys) if by_all.all() else int(by_all.argmin())
+        blocks.append(Block(start, stop, runs, first, torch.from_numpy(~seen[:, first:])))
+    return tuple(blocks)
+
+
 def block_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
-    """Transformers' attention interface: query [B, heads, T, D] to output [B, T, heads, D]; B is 1 for a forest.
+    """Transformers' attention interface: query [B, heads, T, D] to output [B, T, heads, D]; B is 1 for a forest."""
+    layout = None
+    if attention_mask is not None:
+        layout = _layouts.get(attention_mask if attention_mask._base is None else attention_mask._base)  # type: ignore[no-untyped-call]
+    if layout is None:
+        return _plain_attention(module, query, key, value, attention_mask, **options)
+    if options.get("dropout") or options.get("position_bias") is not None:
+        return _plain_attention(module, query, key, value, layout.mask(), **options)
+    scale = options.get("scaling")
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    # under autocast rotated queries and keys may be float32 where values are not
+    device = query.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
+    output: Tensor = _BlockAttention.apply(  # type: ignore[no-untyped-call]
+        query[0].to(dtype), key[0].to(dtype), value[0].to(dtype), float(scale), layout.blocks
+    )
+    return output[None], None
 
-    16-bit states are computed in float32: a processor's bfloat16 kernel is the slower one, three times in a step that
-    generates one token and more in a backward pass.
-    """
+
+def _plain_attention(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
+) -> tuple[Tensor, None]:
+    """Transformers' own sdpa function, in float32: a processor's 16-bit kernel is the slower one, three times in a step
+    that generates one token and more in a backward pass."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    length, dtype = query.shape[2], query.dtype
-    # each by its own type: under autocast rotated queries and keys may be float32 where values are not
+    dtype = query.dtype
     query, key, value = (states.float() if states.dtype.itemsize == 2 else states for states in (query, key, value))
-    if attention_mask is None or length <= BLOCK or attention_mask.shape != (1, 1, length, key.shape[2]):
-        with torch.autocast(query.device.type, enabled=False):
-            output: Tensor = sdpa_attention_forward(module, query, key, value, attention_mask, **options)[0]
-        return output.to(dtype), None
-    if attention_mask not in _blocks_of:
-        _blocks_of[attention_mask] = make_blocks(attention_mask[0, 0])
-    whole = -(-length // BLOCK) * BLOCK
-    queries = nn.functional.pad(query[0].transpose(0, 1), (0, 0, 0, 0, 0, whole - length))
-    queries = queries.reshape(-1, BLOCK, *queries.shape[1:])
-    keys, values = (node[0].transpose(0, 1) for node in (key, value))
-    members, outputs = [], []
     with torch.autocast(query.device.type, enabled=False):
-        for blocks in _blocks_of[attention_mask]:
-            members.append(blocks.members)
-            outputs.append(
-                sdpa_attention_forward(
-                    module,
-                    queries.index_select(0, blocks.members).transpose(1, 2),
-                    _gather(keys, blocks.keys),
-                    _gather(values, blocks.keys),
-                    blocks.allowed,
-                    **options,
-                )[0]
-            )
-    output = torch.cat(outputs).index_select(0, torch.cat(members).argsort())
-    return output.flatten(0, 1)[None, :length].to(dtype), None
+        output: Tensor = sdpa_attention_forward(module, query, key, value, mask, **options)[0]
+    return output.to(dtype), None
 
 
-def make_blocks(allowed: Tensor) -> list[Blocks]:
-    """The blocks of a boolean mask [T, T], those with like numbers of keys together.
+class _BlockAttention(torch.autograd.Function):
+    """Query [G * R, T, D], key [G, T, D] and value [G, T, E] to output [T, G * R, E], block by block.
 
-    Queries beyond T, which fill the last block, see its first key, so that no row is empty.
+    The backward pass computes the probabilities again: they would take more memory than all else.
     """
-    length = len(allowed)
-    count = -(-length // BLOCK)
-    rows = nn.functional.pad(allowed, (0, 0, 0, count * BLOCK - length)).view(count, BLOCK, length)
-    seen = [block.any(dim=0).nonzero()[:, 0] for block in rows]
-    widths = np.array([len(nodes) for nodes in seen])
-    order = np.argsort(-widths, kind="stable")
-    found, start = [], 0
-    while start < count:
-        width = int(widths[order[start]])
-        stop = start + int((widths[order[start:]] >= ALIKE * width).sum())
-        members = order[start:stop].tolist()
-        keys = nn.utils.rnn.pad_sequence([seen[i] for i in members], batch_first=True)
-        real = (
-            torch.arange(width, device=allowed.device)
-            < torch.as_tensor(widths[members], device=allowed.device)[:, None]
-        )
-        chosen = torch.stack([rows[i][:, keys[k]] for k, i in enumerate(members)]) & real[:, None]
-        chosen[:, :, 0] |= ~chosen.any(dim=2)
-        found.append(Blocks(torch.as_tensor(members, device=allowed.device), keys, chosen[:, None]))
-        start = stop
-    return found
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float, blocks: tuple[Block, ...]) -> Tensor:
+        query, key, value = (query * scale).contiguous(), key.contiguous(), value.contiguous()
+        (heads, length, _), groups = query.shape, len(key)
+        output = value.new_empty(length, heads, value.shape[-1])
+        for block in blocks:
+            seen = _probabilities(query, key, block) @ _select(value, block)
+            _rows(output, block).copy_(seen.view(heads, block.stop - block.start, -1))
+        ctx.save_for_backward(query, key, value, output)
+        ctx.scale, ctx.blocks, ctx.groups = scale, blocks, groups
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, output = ctx.saved_tensors
+        heads, length, width = query.shape
+        # of the softmax: what each query's probabilities are moved by together
+        common = (gradient * output).sum(-1, dtype=torch.float32).to(query.dtype)
+        query_grad = query.new_empty(length, heads, width).transpose(0, 1)
+        key_grad, value_grad = (torch.zeros(states.shape, dtype=torch.float32) for states in (key, value))
+        for block in ctx.blocks:
+            probabilities = _probabilities(query, key, block)
+            above = _rows(gradient, block).reshape(ctx.groups, -1, gradient.shape[-1])
+            _add(value_grad, block, probabilities.transpose(1, 2) @ above)
+            scores = above @ _select(value, block).transpose(1, 2)
+            scores.sub_(_rows(common[..., None], block).reshape(ctx.groups, -1, 1)).mul_(probabilities)
+            rows = (scores @ _select(key, block)).view(heads, -1, width)
+            query_grad[:, block.start : block.stop] = rows.mul_(ctx.scale)
+            _add(key_grad, block, scores.transpose(1, 2) @ _queries(query, block, ctx.groups))
+        return query_grad, key_grad.to(key.dtype), value_grad.to(value.dtype), None, None
 
 
-def _gather(nodes: Tensor, keys: Tensor) -> Tensor:
-    """[T, heads, D] at [N, K] to [N, heads, K, D]; by whole rows, whose backward pass is a plain addition of rows."""
-    return nodes.index_select(0, keys.flatten()).view(*keys.shape, *nodes.shape[1:]).transpose(1, 2)
+def _probabilities(query: Tensor, key: Tensor, block: Block) -> Tensor:
+    """Softmax [G, R * M, N] of the block's queries, which are scaled already, over the keys that they see."""
+    groups = len(key)
+    scores = _queries(query, block, groups) @ _select(key, block).transpose(1, 2)
+    if block.hidden.numel():
+        apart = scores.view(groups, -1, *block.hidden.shape[:1], scores.shape[-1])
+        apart[..., block.seen :].masked_fill_(block.hidden, -torch.inf)
+    return scores.softmax(-1)
+
+
+def _queries(query: Tensor, block: Block, groups: int) -> Tensor:
+    """[G * R, T, D] to the block's [G, R * M, D]."""
+    return query[:, block.start : block.stop].reshape(groups, -1, query.shape[-1])
+
+
+def _rows(states: Tensor, block: Block) -> Tensor:
+    """[T, heads, E] to the block's [heads, M, E]."""
+    return states[block.start : block.stop].transpose(0, 1)
+
+
+def _select(states: Tensor, block: Block) -> Tensor:
+    """[G, T, E] to the keys that the block sees, [G, N, E]."""
+    runs = [states[:, first:last] for first, last in block.runs]
+    return runs[0] if len(runs) == 1 else torch.cat(runs, dim=1)
+
+
+def _add(states: Tensor, block: Block, found: Tensor) -> None:
+    """Add [G, N, E] of the block's keys to [G, T, E]."""
+    place = 0
+    for first, last in block.runs:
+        states[:, first:last] += found[:, place : place + last - first]
+        place += last - first

@@ -6,6 +6,7 @@ Shapes: U hidden states, E edges (several edges may be predicted from one state)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from precept.types import IntArray, LongArray
 
-CHUNK_LOGITS = 2**22  # 16 MiB in float32: what the processor's allocator still reuses
-KEPT_LOGITS = 2**27  # 512 MiB in float32
+CHUNK_LOGITS = 2**25  # of one chunk: 64 MiB in bfloat16
+KEPT_LOGITS = 2**27  # 256 MiB in bfloat16
+CACHED_LOGITS = 2**20  # of one turn of elementwise work: 4 MiB in float32
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5}  # any 16-bit type: ROUNDING
 ROUNDING = 1e-2
 
@@ -33,10 +36,14 @@ class Head:
 
     def logits(self, states: Tensor) -> Tensor:
         """Logits float32 [U, V] of states [U, H]."""
+        return self.raw_logits(states).float()
+
+    def raw_logits(self, states: Tensor) -> Tensor:
+        """Logits [U, V] of states [U, H] in the precision of the module's output; float32 behind a cap."""
         if self.module is None:
-            return states.float()
-        logits: Tensor = self.module(states if self.scale == 1.0 else states * self.scale).float()
-        return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
+            return states
+        logits: Tensor = self.module(states if self.scale == 1.0 else states * self.scale)
+        return logits if self.softcap is None else torch.tanh(logits.float() / self.softcap) * self.softcap
 
 
 def find_head(model: Any, states: Tensor, expected: Tensor) -> Head:
@@ -57,23 +64,23 @@ def find_head(model: Any, states: Tensor, expected: Tensor) -> Head:
 
 
 def edge_logps(head: Head, states: Tensor, row: LongArray, ids: IntArray) -> Tensor:
-    """Log-probability of token ``ids[e]`` under the state ``row[e]``, float32 [E].
+    """Log-probability of token ``ids[e]`` under the state ``row[e]``, float32 [E]. No edge may come twice.
 
-    Works through the states in chunks. Beyond KEPT_LOGITS the logits are computed again in the backward pass
-    instead of being kept.
+    Beyond KEPT_LOGITS the states go through in chunks, whose logits are computed again in the backward pass instead of
+    being kept.
     """
     order = np.argsort(row, kind="stable")
     sorted_row, sorted_ids = row[order], ids[order]
     width = states.shape[-1] if head.module is None else _vocabulary(head.module)
-    step = max(1, CHUNK_LOGITS // width)
-    keep = len(states) * width <= KEPT_LOGITS
+    whole = len(states) * width <= KEPT_LOGITS
+    step = max(1, len(states) if whole else CHUNK_LOGITS // width)
     pieces = []
     for start in range(0, max(1, len(states)), step):
         first, last = np.searchsorted(sorted_row, (start, start + step))
         rows = torch.as_tensor(sorted_row[first:last] - start, device=states.device)
         tokens = torch.as_tensor(sorted_ids[first:last], dtype=torch.long, device=states.device)
         chunk = states[start : start + step]
-        if keep or not torch.is_grad_enabled():
+        if whole or not torch.is_grad_enabled():
             pieces.append(_token_logps(head, chunk, rows, tokens))
         else:
             pieces.append(checkpoint(_token_logps, head, chunk, rows, tokens, use_reentrant=False))
@@ -81,7 +88,48 @@ def edge_logps(head: Head, states: Tensor, row: LongArray, ids: IntArray) -> Ten
 
 
 def _token_logps(head: Head, states: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
-    return head.logits(states).log_softmax(-1)[rows, tokens]
+    logps: Tensor = _TokenLogps.apply(head.raw_logits(states), rows, tokens)  # type: ignore[no-untyped-call]
+    return logps
+
+
+class _TokenLogps(torch.autograd.Function):
+    """Log-softmax of logits [U, V] at [rows, tokens], computed in float32, without a float32 copy of all of it.
+
+    The probabilities are kept in the logits' own precision, those of the tokens asked for in float32: their gradient
+    1 - p would lose all its digits where p is near 1.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+        keep = ctx.needs_input_grad[0]
+        kept = torch.empty_like(logits) if keep else None
+        norms = torch.empty(len(logits), dtype=torch.float32, device=logits.device)
+        for part in _parts(logits):
+            probabilities = logits[part].softmax(-1, dtype=torch.float32)
+            norms[part] = logits[part].amax(-1).float() - probabilities.amax(-1).log()
+            if kept is not None:
+                kept[part] = probabilities
+        logps = logits[rows, tokens].float() - norms[rows]
+        ctx.save_for_backward(kept, logps, rows, tokens)
+        return logps
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        kept, logps, rows, tokens = ctx.saved_tensors
+        total = torch.zeros(len(kept), dtype=torch.float32, device=kept.device).index_add_(0, rows, gradient)
+        found = torch.empty_like(kept)
+        for part in _parts(kept):
+            torch.mul(kept[part], -total[part, None], out=found[part])
+        found[rows, tokens] = (gradient - logps.exp() * total[rows]).to(found.dtype)
+        return found, None, None
+
+
+def _parts(logits: Tensor) -> Iterator[slice]:
+    """Rows of at most CACHED_LOGITS logits at a time."""
+    step = max(1, CACHED_LOGITS // max(1, logits.shape[-1]))
+    for start in range(0, len(logits), step):
+        yield slice(start, start + step)
 
 
 def _vocabulary(module: nn.Module) -> int:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from precept.errors import InputError
-from precept.models.attention import BLOCK_ATTENTION
+from precept.models.attention import BLOCK_ATTENTION, stand_in
 from precept.types import Forest
 
 MaskArgument: TypeAlias = Tensor | dict[str, Tensor]
@@ -34,34 +34,45 @@ def attention_masks(forest: Forest, config: Any, *, device: torch.device, dtype:
             found=f"attn_implementation={implementation!r}",
             do="load the model with attn_implementation 'sdpa' or 'eager'",
         )
-    masks = _allowed(forest, config, device)
-    if implementation == "eager":
-        masks = {kind: _additive(mask, dtype) for kind, mask in masks.items()}
+    masks: dict[str, Tensor] = {}
+    for kind, (window, chunk) in _layers(config).items():
+        if implementation == BLOCK_ATTENTION:
+            masks[kind] = stand_in(forest, window=window, chunk=chunk)
+            continue
+        mask = _dense(forest, window=window, chunk=chunk, device=device)
+        masks[kind] = _additive(mask, dtype) if implementation == "eager" else mask
     return next(iter(masks.values())) if len(masks) == 1 else masks
 
 
-def _allowed(forest: Forest, config: Any, device: torch.device) -> dict[str, Tensor]:
-    """Boolean mask [1, 1, T, T] of each kind of layer."""
+def _layers(config: Any) -> dict[str, tuple[int | None, int | None]]:
+    """Window and chunk of each kind of layer, None where it has none."""
     text = config.get_text_config()
-    node = torch.arange(forest.distinct_tokens, device=device)
-    end = torch.as_tensor(forest.end, device=device)
-    depth = torch.as_tensor(forest.depth, device=device)
-    query, key = node[:, None], node[None, :]
-    ancestors = (key <= query) & (query < end[None, :])
     window = getattr(text, "sliding_window", None)
     chunk = getattr(text, "attention_chunk_size", None)
     kinds = set(getattr(text, "layer_types", None) or ())
     if not kinds:
         kinds = {"sliding_attention" if window else "chunked_attention" if chunk else "full_attention"}
-    masks = {}
-    for kind in sorted(kinds):
-        mask = ancestors
-        if kind == "sliding_attention" and window:
-            mask = mask & (depth[:, None] - depth[None, :] < window)
-        elif kind == "chunked_attention" and chunk:
-            mask = mask & (depth[:, None] // chunk == depth[None, :] // chunk)
-        masks[kind] = mask[None, None]
-    return masks
+    return {
+        kind: (
+            (window or None) if kind == "sliding_attention" else None,
+            (chunk or None) if kind == "chunked_attention" else None,
+        )
+        for kind in sorted(kinds)
+    }
+
+
+def _dense(forest: Forest, *, window: int | None, chunk: int | None, device: torch.device) -> Tensor:
+    """Boolean [1, 1, T, T]."""
+    node = torch.arange(forest.distinct_tokens, device=device)
+    end = torch.as_tensor(forest.end, device=device)
+    depth = torch.as_tensor(forest.depth, device=device)
+    query, key = node[:, None], node[None, :]
+    mask = (key <= query) & (query < end[None, :])
+    if window is not None:
+        mask &= depth[:, None] - depth[None, :] < window
+    if chunk is not None:
+        mask &= depth[:, None] // chunk == depth[None, :] // chunk
+    return mask[None, None]
 
 
 def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from precept.models.attention import use_block_attention
+from precept.models.attention import BLOCK_ATTENTION, use_block_attention
 from precept.models.head import Head, edge_logps, find_head
 from precept.models.masks import attention_masks
 from precept.types import Forest, LongArray
@@ -130,12 +130,22 @@ class ForestPolicy(ScoringPolicy):
     ancestors.
 
     Needs sdpa or eager attention. On a processor sdpa is replaced by the same attention in blocks, which
-    skips what no node of a block sees.
+    skips what no node of a block sees; a model that makes masks of its own out of the one given needs it ``dense``.
     """
 
-    def __init__(self, model: Any, *, head: Head | None = None, compute_dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        head: Head | None = None,
+        compute_dtype: torch.dtype = torch.float32,
+        dense: bool = False,
+    ) -> None:
         super().__init__(model, head=head, compute_dtype=compute_dtype)
-        if self.device.type == "cpu" and self.model.config._attn_implementation == "sdpa":
+        implementation = self.model.config._attn_implementation
+        if dense and implementation == BLOCK_ATTENTION:
+            self.model.set_attn_implementation("sdpa")
+        elif not dense and self.device.type == "cpu" and implementation == "sdpa":
             use_block_attention(self.model)
 
     def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -79,6 +80,7 @@ def _one_by_one(policy: type[PaddedPolicy]) -> Callable[..., ScoringPolicy]:
 FOREST = _Way("shared prefixes", "forest", ForestPolicy)
 CAUSAL = (
     FOREST,
+    _Way("shared prefixes under a dense mask", "forest", partial(ForestPolicy, dense=True)),
     _Way("padded batches", "padded", PaddedPolicy),
     _Way("one row at a time", "padded", _one_by_one(PaddedPolicy)),
 )
@@ -112,7 +114,7 @@ def choose_policy(
     refused: list[tuple[_Way, float]] = []
     way, exact, policy = _first_exact(own, ways, trial, refused, build, compute_dtype, seed)
     dropout = _dropout(model, trial)
-    mode: Mode = "packed" if way is FOREST and (dropout or sharing == "off") else way.mode
+    mode: Mode = "packed" if way.mode == "forest" and (dropout or sharing == "off") else way.mode
     if sharing == "on" and mode != "forest":
         raise ProofError(
             "prefixes cannot be shared",

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.tiny import tiny_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from precept.errors import InputError
@@ -204,8 +205,7 @@ def test_attention_in_blocks_equals_the_dense_mask_and_generates_the_same(monkey
     policy = ForestPolicy(blocked)
     assert blocked.config._attn_implementation == attention.BLOCK_ATTENTION
     assert forest.distinct_tokens > 5 * 16
-    expected = ForestPolicy(dense)
-    dense.set_attn_implementation("sdpa")
+    expected = ForestPolicy(dense, dense=True)
     ours, theirs = policy.edge_logps(forest), expected.edge_logps(forest)
     assert torch.allclose(ours, theirs, atol=1e-5)
     ours.sum().backward()
@@ -219,20 +219,47 @@ def test_attention_in_blocks_equals_the_dense_mask_and_generates_the_same(monkey
     assert torch.equal(blocked.generate(prompt, **options), dense.generate(prompt, **options))
 
 
-def test_blocks_hold_what_their_queries_see_and_the_last_one_is_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("family", ["qwen3", "mistral", "gemma3", "olmo2", "gpt2"])
+def test_blocks_equal_a_dense_mask_with_windows_and_shared_heads(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "BLOCK", 8)  # windows are 8 too, so some ancestors lie beyond every query of a block
+    rng = np.random.default_rng(0)
+    trunk = rng.integers(3, 40, 20).tolist()
+    forest = build_forest([seq(trunk[: 5 * i] + rng.integers(3, 40, 11).tolist()) for i in range(5)])
+    found = []
+    for dense in (False, True):
+        model = tiny_model(family)
+        policy = ForestPolicy(model, dense=dense)
+        assert (model.config._attn_implementation == attention.BLOCK_ATTENTION) is not dense
+        logps = policy.edge_logps(forest)
+        (logps * torch.linspace(0.5, 2, len(logps))).sum().backward()
+        found.append([logps.detach(), *(p.grad for p in model.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        assert (ours - theirs).norm() <= 1e-5 * theirs.norm() + 1e-7
+
+
+def test_blocks_hold_runs_of_the_keys_that_their_queries_see(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "BLOCK", 2)
-    monkeypatch.setattr(attention, "ALIKE", 0.75)
-    # nodes 0-1-2 are a chain, 3-4 another; queries in blocks (0, 1), (2, 3), (4, filled up)
-    allowed = torch.tensor(
-        [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 1, 1]], dtype=torch.bool
-    )
-    wide, narrow = attention.make_blocks(allowed)
-    assert wide.members.tolist() == [1]
-    assert wide.keys.tolist() == [[0, 1, 2, 3]]
-    assert wide.allowed[0, 0].int().tolist() == [[1, 1, 1, 0], [0, 0, 0, 1]]
-    assert narrow.members.tolist() == [0, 2]
-    assert narrow.keys.tolist() == [[0, 1], [3, 4]]
-    assert narrow.allowed[:, 0].int().tolist() == [[[1, 0], [1, 1]], [[1, 1], [1, 0]]]
+    # 0-1-2 and 0-1-3-4 share two nodes, 5 stands apart; queries in blocks (0, 1), (2, 3), (4, 5)
+    forest = build_forest([seq([1, 2, 3]), seq([1, 2, 4, 5]), seq([6])])
+    token = attention.stand_in(forest, window=None, chunk=None)
+    assert token.shape == (1, 1, 6, 6) and token.untyped_storage().nbytes() == 1
+    layout = attention._layouts[token._base]
+    assert [(block.start, block.stop, block.runs) for block in layout.blocks] == [
+        (0, 2, ((0, 2),)),
+        (2, 4, ((0, 4),)),
+        (4, 6, ((0, 2), (3, 6))),  # node 2 is no ancestor of 4 or 5
+    ]
+    assert [block.seen for block in layout.blocks] == [1, 2, 0]  # all see the first keys; 5 sees none of 0, 1, 3, 4
+    hidden = [block.hidden.int().tolist() for block in layout.blocks]
+    assert hidden == [[[1], [0]], [[0, 1], [1, 0]], [[0, 0, 0, 0, 1], [1, 1, 1, 1, 0]]]
+    assert layout.mask()[0, 0].int().tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 0, 1, 0, 0],
+        [1, 1, 0, 1, 1, 0],
+        [0, 0, 0, 0, 0, 1],
+    ]
 
 
 def test_attention_in_blocks_leaves_no_trace_in_a_saved_folder(tmp_path: Path) -> None:
