@@ -35,6 +35,10 @@ class Settings(BaseModel):
         """Equal values, whatever was read of them."""
         return type(self) is type(other) and self.model_dump() == other.model_dump()
 
+    def read_keys(self) -> frozenset[str]:
+        """Keys that were read so far."""
+        return frozenset(self._read)
+
     def unread_keys(self) -> list[str]:
         """Keys that were set and not read so far, in the order of the fields. None is no value: it sets nothing."""
         values = self.model_dump()

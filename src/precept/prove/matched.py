@@ -38,15 +38,20 @@ class Unmatched:
 
 
 def match_conversations(
-    rows: Sequence[Row], sequences: Sequence[TokenSequence], writer: Writer, *, train_on: Literal["all", "last"]
+    rows: Sequence[Row],
+    sequences: Sequence[TokenSequence],
+    places: IntArray,
+    writer: Writer,
+    *,
+    train_on: Literal["all", "last"],
 ) -> Iterator[Matched | Unmatched]:
-    """Each sequence of a conversation, in order."""
-    by_row: dict[tuple[str, int], list[TokenSequence]] = {}
-    for sequence in sequences:
-        by_row.setdefault((sequence.source.file, sequence.source.row), []).append(sequence)
-    found = [row for row in rows if isinstance(row, Conversation)]
+    """Each sequence of a conversation, in order; ``places`` [S] are their rows."""
+    by_row: dict[int, list[TokenSequence]] = {}
+    for place, sequence in zip(places.tolist(), sequences, strict=True):
+        by_row.setdefault(place, []).append(sequence)
+    found = [(row, by_row.get(place, [])) for place, row in enumerate(rows) if isinstance(row, Conversation)]
     for start in range(0, len(found), CHUNK):
-        chunk = [(row, by_row.get((row.source.file, row.source.row), [])) for row in found[start : start + CHUNK]]
+        chunk = found[start : start + CHUNK]
         yield from _match_chunk(chunk, writer, train_on)
 
 

@@ -14,6 +14,7 @@ from precept.errors import PreceptError
 from precept.prove.matched import Matched, Unmatched
 from precept.prove.proof import Proof, not_applicable, within
 from precept.prove.rendition import Writer
+from precept.prove.tally import SHOWN, Accounts, Faults, Masks, Openings, Shapes, Terminators, Vocabulary
 from precept.types import (
     Conversation,
     FloatArray,
@@ -29,26 +30,30 @@ from precept.types import (
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 SAMPLE = 500
-SHOWN = 3
 
 
-def mask_equals_answer(
-    matched: Sequence[Matched], unmatched: Sequence[Unmatched], *, writer: Writer, prompt_weight: float = 0.0
-) -> Proof:
-    """In every sequence the tokens with weight are those that hold a character of a trained turn, all and only they."""
-    if not matched and not unmatched:
-        return not_applicable("mask_equals_answer", "no row is a conversation: all tokens of a text are trained")
+def tally_masks(matched: Sequence[Matched], unmatched: Sequence[Unmatched], *, prompt_weight: float = 0.0) -> Masks:
+    """Compare the weights of each token with the turn that it holds a character of."""
     wrong = _wrong_tokens(matched, prompt_weight) if matched else []
-    told = [f"{_at(one.sequence.source)}: {one.why}" for one in unmatched[:SHOWN]]
+    told = []
     for one, token in wrong[:SHOWN]:
         start, end = one.offsets[token]
         given = "is trained" if one.sequence.weights[token] > prompt_weight else "is not trained"
         told.append(f"{_at(one.sequence.source)}: token {token} ({one.text[start:end]!r}) {given}, against the rule")
+    tokens = sum(len(one.offsets) for one in matched)
+    odd = Faults.of(f"{_at(one.sequence.source)}: {one.why}" for one in unmatched)
+    return Masks(len(matched), tokens, odd, Faults(len(wrong), told))
+
+
+def mask_equals_answer(masks: Masks, *, writer: Writer) -> Proof:
+    """In every sequence the tokens with weight are those that hold a character of a trained turn, all and only they."""
+    if not masks.sequences and not masks.unmatched.count:
+        return not_applicable("mask_equals_answer", "no row is a conversation: all tokens of a text are trained")
+    told = [*masks.unmatched.told, *masks.wrong.told]
     strange = writer.answers_hold_questions()
     told += ["the template writes the user's text into the answer, so it would be trained"] if strange else []
-    tokens = sum(len(one.offsets) for one in matched)
-    detail = f"{len(matched):,} sequences, {tokens:,} tokens compared by their characters"
-    faults = len(wrong) + len(unmatched) + strange
+    detail = f"{masks.sequences:,} sequences, {masks.tokens:,} tokens compared by their characters"
+    faults = masks.wrong.count + masks.unmatched.count + strange
     return within("mask_equals_answer", faults, 0, "; ".join([detail, *told]))
 
 
@@ -86,8 +91,8 @@ def _expected(offsets: LongArray, spans: np.ndarray[Any, np.dtype[np.float64]]) 
     return np.where(inside, weight, np.nan).astype(np.float32), certain
 
 
-def terminator_trained(matched: Sequence[Matched], *, stop_ids: Sequence[int]) -> Proof:
-    """The token that ends each trained turn has weight, and is among the exported end tokens."""
+def tally_terminators(matched: Sequence[Matched]) -> Terminators:
+    """Look at the token that ends each trained turn."""
     checked, told = 0, []
     ends: Counter[int] = Counter()
     for one in matched:
@@ -97,7 +102,7 @@ def terminator_trained(matched: Sequence[Matched], *, stop_ids: Sequence[int]) -
             if not turn.closed:
                 told.append(f"{_at(one.sequence.source)}: the template ends the turn with no special token")
                 continue
-            token = int(np.searchsorted(one.offsets[:, 1], turn.end))
+            token = int(one.offsets[:, 1].searchsorted(turn.end))
             if token >= len(one.offsets) or one.offsets[token, 0] >= turn.end:
                 continue  # cut off with the end of a row that was too long
             checked += 1
@@ -105,60 +110,78 @@ def terminator_trained(matched: Sequence[Matched], *, stop_ids: Sequence[int]) -
                 ends[int(one.sequence.ids[token])] += 1
             if one.sequence.weights[token] <= 0:
                 told.append(f"{_at(one.sequence.source)}: {one.text[turn.written : turn.end]!r} is not trained")
-    if not checked and not told:
+    return Terminators(checked, ends, Faults.of(told))
+
+
+def terminator_trained(seen: Terminators, *, stop_ids: Sequence[int]) -> Proof:
+    """The token that ends each trained turn has weight, and is among the exported end tokens."""
+    if not seen.turns and not seen.faults.count:
         return not_applicable("terminator_trained", "no row is a conversation: a text ends with the tokenizer's EOS")
-    told += [f"the end token {token} is not exported" for token in ends if token not in stop_ids]
-    detail = f"{checked:,} turns end with the tokens {sorted(ends)}; exported: {sorted(stop_ids)}"
-    return within("terminator_trained", len(told), 0, "; ".join([detail, *told[:SHOWN]]))
+    faults = seen.faults + Faults.of(f"the end token {t} is not exported" for t in seen.ends if t not in stop_ids)
+    detail = f"{seen.turns:,} turns end with the tokens {sorted(seen.ends)}; exported: {sorted(stop_ids)}"
+    return within("terminator_trained", faults.count, 0, "; ".join([detail, *faults.told]))
 
 
-def single_bos(
-    sequences: Sequence[TokenSequence], *, backend: Any, bos_id: int | None, own_template: bool = False
-) -> Proof:
-    """Rows begin with the tokens that the tokenizer itself puts before a text, once.
+class BosCheck:
+    """Whether rows begin with the tokens that the tokenizer itself puts before a text, once.
 
     A template that came with the tokenizer (``own_template``) may leave them out: then that is the model's convention.
     """
-    bare = backend.encode("a", add_special_tokens=False).ids
-    whole = backend.encode("a", add_special_tokens=True).ids
-    prefix = np.array(whole[: max(0, len(whole) - len(bare))] if whole[-len(bare) :] == bare else [], np.int32)
-    opening = prefix if len(prefix) else np.array([] if bos_id is None else [bos_id], np.int32)
-    length, told = len(opening), []
-    seen: set[tuple[str, int]] = set()
-    for sequence in sequences:
-        key = (sequence.source.file, sequence.source.row)
-        ids = sequence.ids if sequence.encoder_ids is None else sequence.encoder_ids
-        if length and np.array_equal(ids[length : 2 * length], opening) and np.array_equal(ids[:length], opening):
-            told.append(f"{_at(sequence.source)}: begins with {opening.tolist()} twice")
-        elif len(prefix) and not own_template and key not in seen and not np.array_equal(ids[: len(prefix)], prefix):
-            told.append(f"{_at(sequence.source)}: does not begin with {prefix.tolist()}")
-        seen.add(key)
-    convention = f"the tokenizer begins a text with {prefix.tolist()}" if len(prefix) else "the tokenizer adds no BOS"
-    return within("single_bos", len(told), 0, "; ".join([f"{convention}; {len(sequences):,} rows", *told[:SHOWN]]))
+
+    def __init__(self, *, backend: Any, bos_id: int | None, own_template: bool = False) -> None:
+        bare = backend.encode("a", add_special_tokens=False).ids
+        whole = backend.encode("a", add_special_tokens=True).ids
+        self._prefix = whole[: max(0, len(whole) - len(bare))] if whole[-len(bare) :] == bare else []
+        self._opening = self._prefix or ([] if bos_id is None else [bos_id])
+        self._own_template = own_template
+
+    def tally(self, sequences: Sequence[TokenSequence]) -> Openings:
+        """Look at the sequences of whole rows."""
+        length, told = len(self._opening), []
+        seen: set[tuple[str, int]] = set()
+        for sequence in sequences if length else ():
+            key = (sequence.source.file, sequence.source.row)
+            first = (sequence.ids if sequence.encoder_ids is None else sequence.encoder_ids)[: 2 * length].tolist()
+            if first == self._opening * 2:
+                told.append(f"{_at(sequence.source)}: begins with {self._opening} twice")
+            elif self._prefix and not self._own_template and key not in seen and first[:length] != self._prefix:
+                told.append(f"{_at(sequence.source)}: does not begin with {self._prefix}")
+            seen.add(key)
+        return Openings(len(sequences), Faults.of(told))
+
+    def single_bos(self, openings: Openings) -> Proof:
+        """The proof of all rows."""
+        said = f"the tokenizer begins a text with {self._prefix}" if self._prefix else "the tokenizer adds no BOS"
+        told = [f"{said}; {openings.sequences:,} rows", *openings.faults.told]
+        return within("single_bos", openings.faults.count, 0, "; ".join(told))
+
+
+def tally_shapes(matched: Sequence[Matched], places: Sequence[int]) -> Shapes:
+    """The first sequence of each shape; ``places`` number the sequences."""
+    return Shapes({_shape(one): place for place, one in reversed(list(zip(places, matched, strict=True)))})
+
+
+def parity_sample(shapes: Shapes, conversations: LongArray, rng: np.random.Generator) -> list[int]:
+    """500 random sequences and one of every shape, among the sequences of conversations, ascending."""
+    drawn = conversations[rng.permutation(len(conversations))[:SAMPLE]].tolist()
+    return sorted({*shapes.first.values(), *drawn})
 
 
 def template_parity(
-    matched: Sequence[Matched],
-    unmatched: Sequence[Unmatched],
+    masks: Masks,
+    sample: Sequence[Matched],
     *,
+    shapes: int,
     prompt_ids: Callable[[Sequence[Message], Sequence[dict[str, Any]]], IntArray],
-    rng: np.random.Generator,
     prompt_weight: float = 0.0,
 ) -> Proof:
     """What chat and server send before each trained turn is how the row begins, up to where trained tokens begin; the
-    texts of all rows are those of ``apply_chat_template``, and of a sample of rows the prompts too.
-
-    The sample is 500 random sequences and one of every shape.
-    """
-    if not matched and not unmatched:
+    texts of all rows are those of ``apply_chat_template``, and of the ``sample`` the prompts too."""
+    if not masks.sequences and not masks.unmatched.count:
         return not_applicable("template_parity", "no row is a conversation")
-    told = [f"{_at(one.sequence.source)}: {one.why}" for one in unmatched[:SHOWN]]
-    shapes = {_shape(one): place for place, one in reversed(list(enumerate(matched)))}
-    drawn = rng.permutation(len(matched))[:SAMPLE].tolist()
-    chosen = sorted({*shapes.values(), *drawn})
-    turns = faults = 0
-    for place in chosen:
-        one = matched[place]
+    told = []
+    turns = 0
+    for one in sample:
         for turn, weight in one.turns:
             if not weight:
                 continue
@@ -170,10 +193,10 @@ def template_parity(
                 continue  # the row was cut on the left, to fit
             turns += 1
             if why := _differs(one.sequence, prompt, context=prompt_weight, border=one.offsets[:, 1] > turn.start):
-                faults += 1
                 told.append(f"{_at(one.sequence.source)}, message {turn.message + 1}: {why}")
-    detail = f"{len(matched):,} texts; prompts of {turns:,} turns in {len(chosen):,} sequences of {len(shapes)} shapes"
-    return within("template_parity", faults + len(unmatched), 0, "; ".join([detail, *told[:SHOWN]]))
+    faults = masks.unmatched + Faults.of(told)
+    detail = f"{masks.sequences:,} texts; prompts of {turns:,} turns in {len(sample):,} sequences of {shapes} shapes"
+    return within("template_parity", faults.count, 0, "; ".join([detail, *faults.told]))
 
 
 def _differs(sequence: TokenSequence, prompt: IntArray, *, context: float, border: BoolArray) -> str | None:
@@ -201,53 +224,55 @@ def _shape(one: Matched) -> tuple[object, ...]:
     return bool(one.row.tools), messages, tuple(turn.message for turn, _ in one.turns)
 
 
-def vocabulary_covered(
-    sequences: Sequence[TokenSequence], *, embeddings: int, trained: bool, added: Sequence[int], special: Sequence[int]
-) -> Proof:
+def tally_vocabulary(sequences: Sequence[TokenSequence], *, embeddings: int) -> Vocabulary:
+    """Count the tokens of sequences; an embedding has ``embeddings`` rows."""
+    arrays = [ids for one in sequences for ids in (one.ids, one.encoder_ids) if ids is not None]
+    ids = np.concatenate([np.zeros(0, np.int32), *arrays])
+    outside = (ids < 0) | (ids >= embeddings)
+    used = np.zeros(max(embeddings, 1), bool)
+    used[ids[~outside]] = True
+    return Vocabulary(used, Counter(ids[outside].tolist()))
+
+
+def vocabulary_covered(seen: Vocabulary, *, trained: bool, added: Sequence[int], special: Sequence[int]) -> Proof:
     """Every id has a row in the embedding. Listed are tokens of the data that training added, and special ones whose
     embeddings it leaves as they are (``trained`` False)."""
-    used = np.zeros(max(embeddings, 1), bool)
-    beyond: Counter[int] = Counter()
-    for sequence in sequences:
-        for ids in (sequence.ids, sequence.encoder_ids):
-            if ids is None:
-                continue
-            outside = (ids < 0) | (ids >= embeddings)
-            beyond.update(ids[outside].tolist())
-            used[ids[~outside]] = True
-    new = [token for token in added if token < embeddings and used[token]]
-    frozen = [] if trained else [t for t in special if t < embeddings and used[t] and t not in added]
-    told = [f"{int(used.sum()):,} of {embeddings:,} tokens are used"]
+    used, beyond = seen.used, seen.beyond
+    new = [token for token in added if token < len(used) and used[token]]
+    frozen = [] if trained else [t for t in special if t < len(used) and used[t] and t not in added]
+    told = [f"{int(used.sum()):,} of {len(used):,} tokens are used"]
     told += [f"added and trained: {new}"] if new else []
     told += [f"special tokens whose embeddings stay frozen: {frozen}"] if frozen else []
     told += [f"no embedding for the ids {sorted(beyond)[:SHOWN]}"] if beyond else []
     return within("vocabulary_covered", len(beyond), 0, "; ".join(told))
 
 
-def nothing_lost(
-    rows: Sequence[Row],
-    sequences: Sequence[TokenSequence],
-    *,
-    refused: Sequence[Refusal],
-    dropped: Sequence[Refusal],
-    unread: int,
-    policy: str,
-) -> Proof:
+def tally_rows(
+    rows: Sequence[Row], sequences: Sequence[TokenSequence], *, refused: Sequence[Refusal], dropped: Sequence[Refusal]
+) -> Accounts:
+    """Look for each row among its sequences, refusals and drops."""
+    kept = {(sequence.source.file, sequence.source.row) for sequence in sequences}
+    known = kept | {(refusal.file, refusal.row) for refusal in (*refused, *dropped)}
+    return Accounts(
+        len(rows),
+        len(kept),
+        Faults.of(f"{_at(r.source)}: vanished" for r in rows if (r.source.file, r.source.row) not in known),
+        Faults.of(f"{_at(s.source)}: has no trained token" for s in sequences if not (s.weights > 0).any()),
+        Counter(refusal.code for refusal in (*refused, *dropped)),
+    )
+
+
+def nothing_lost(accounts: Accounts, *, unread: int, policy: str) -> Proof:
     """Every row is trained, or refused or dropped by name; no sequence is without a trained token.
 
     ``value`` counts rows of which nothing is known; ``unread`` rows were refused by their reader.
     """
-    kept = {(sequence.source.file, sequence.source.row) for sequence in sequences}
-    accounted = kept | {(refusal.file, refusal.row) for refusal in (*refused, *dropped)}
-    silent = [row.source for row in rows if (row.source.file, row.source.row) not in accounted]
-    empty = [sequence.source for sequence in sequences if not (sequence.weights > 0).any()]
-    reasons = Counter(refusal.code for refusal in (*refused, *dropped))
-    lost = ", ".join(f"{count} {code}" for code, count in reasons.most_common()) or "none"
-    detail = f"{len(rows) + unread:,} rows, {len(kept):,} trained; lost by name under {policy}: {lost}"
+    lost = ", ".join(f"{count} {code}" for code, count in accounts.reasons.most_common()) or "none"
+    rows = accounts.rows + unread
+    detail = f"{rows:,} rows, {accounts.kept:,} trained; lost by name under {policy}: {lost}"
     told = [f"{unread:,} refused when read"] if unread else []
-    told += [f"{_at(source)}: vanished" for source in silent[:SHOWN]]
-    told += [f"{_at(source)}: has no trained token" for source in empty[:SHOWN]]
-    return within("nothing_lost", len(silent) + len(empty), 0, "; ".join([detail, *told]))
+    told += [*accounts.silent.told, *accounts.empty.told]
+    return within("nothing_lost", accounts.silent.count + accounts.empty.count, 0, "; ".join([detail, *told]))
 
 
 def train_eval_disjoint(

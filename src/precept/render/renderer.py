@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from precept.errors import InputError
@@ -11,11 +11,11 @@ from precept.render.choice import prepare, refuse_missing
 from precept.render.drafts import Draft, Drafter
 from precept.render.encode import SequenceEncoder
 from precept.render.refused import RowRefused
-from precept.render.rendered import Explained, ExplainedSequence, ExplainedToken, Rendered
-from precept.render.rows import RowsPass
+from precept.render.rendered import Explained, ExplainedSequence, ExplainedToken, RenderCounts, Rendered
+from precept.render.rows import RowsPass, notices_of
 from precept.render.settings import RenderSettings
 from precept.render.tokens import Span
-from precept.types import Comparison, Conversation, IntArray, Message, Refusal, Row, Text
+from precept.types import Comparison, Conversation, IntArray, Message, Refusal, Row, Text, TokenSequence
 
 
 class Renderer:
@@ -49,6 +49,7 @@ class Renderer:
         self.template_date = template_date
         self._encoder = prepared.encoder
         self._conversations = prepared.conversations
+        self._always_split = encoder_decoder
         self._drafter = Drafter(prepared.conversations, prepared.encoder, settings, always_split=encoder_decoder)
         self._sequences = SequenceEncoder(
             prepared.encoder, settings, encoder_decoder=encoder_decoder, decoder_start_id=decoder_start_id
@@ -76,8 +77,34 @@ class Renderer:
         A row gives one sequence, or one for each trained turn, or one for each answer of a comparison; all of them or
         none. Rows that cannot be rendered are refused, not raised.
         """
-        work = RowsPass(rows, self._drafter, self._sequences, settings=self.settings, max_length=self.max_length)
-        return work.run(self._notices, eos_id=self._encoder.eos_id)
+        part = self.render_part(rows)
+        return self.join([part], part.sequences, part.places)
+
+    def render_part(self, rows: Sequence[Row]) -> Rendered:
+        """``render`` for some of the rows, without the notices and end tokens: ``join`` tells them of all parts.
+
+        What is looked up once for rows of a shape is looked up anew in each part, so that it depends on nothing else.
+        """
+        drafter = Drafter(self._conversations, self._encoder, self.settings, always_split=self._always_split)
+        return RowsPass(rows, drafter, self._sequences, settings=self.settings, max_length=self.max_length).run()
+
+    def join(self, parts: Iterable[Rendered], sequences: Sequence[TokenSequence], places: IntArray) -> Rendered:
+        """One result of several parts in order, whose sequences and places are given beside them."""
+        counts, refusals, dropped = RenderCounts(), [], []
+        terminators: frozenset[str | None] = frozenset()
+        tools = False
+        for part in parts:
+            counts.add(part.counts)
+            refusals += part.refusals
+            dropped += part.dropped
+            terminators |= part.terminators
+            tools |= part.tools
+        for kind in {False, tools}:
+            self._conversations.habits(tools=kind)  # stop_ids looks at all that were met
+        ends = () if self._sequences.closes_with_eos else terminators
+        stop_ids = self._conversations.stop_ids(ends, self._encoder.eos_id)
+        notices = [*self._notices, *notices_of(counts, self.settings, limit=self.max_length)]
+        return Rendered(sequences, refusals, dropped, counts, notices, stop_ids, places, terminators, tools)
 
     def prompt_text(self, messages: Sequence[Message], tools: Sequence[dict[str, Any]] = ()) -> str:
         """The text that asks the model for the next assistant message. Raises InputError where the template raises."""

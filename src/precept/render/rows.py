@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import numpy as np
 from tokenizers import Encoding
 
 from precept.render import lengths
@@ -52,29 +53,28 @@ class RowsPass:
         self._refusals: dict[int, Refusal] = {}
         self._dropped: list[Refusal] = []
         self._terminators: set[str | None] = set()
-        self._split_rows = 0
-        self._whole_rows = 0
+        self._tools = False
 
-    def run(self, standing_notices: Sequence[str], *, eos_id: int | None) -> Rendered:
-        """All of it: sequences in the order of the rows."""
+    def run(self) -> Rendered:
+        """All of it, sequences in the order of the rows; notices and end tokens are told of all calls together."""
         self._render_chunks()
         self._settle_lengths()
-        sequences = [sequence for place in sorted(self._kept) for sequence in self._kept[place]]
+        kept = sorted(self._kept)
+        sequences = [sequence for place in kept for sequence in self._kept[place]]
         counts = self._counts
         counts.sequences = len(sequences)
         counts.real_tokens = sum(lengths.tokens(sequence) for sequence in sequences)
-        counts.trained_tokens = sum(int((sequence.weights > 0).sum()) for sequence in sequences)
-        counts.rows_split = self._split_rows
-        counts.turns = "whole" if not self._split_rows else "auto" if self._whole_rows else "split"
+        counts.trained_tokens = sum(int(np.count_nonzero(sequence.weights > 0)) for sequence in sequences)
         return Rendered(
             sequences=sequences,
             refusals=[self._refusals[place] for place in sorted(self._refusals)],
             dropped=self._dropped,
             counts=counts,
-            notices=[*standing_notices, *self._notices()],
-            stop_ids=self._drafter.conversations.stop_ids(
-                () if self._encode.closes_with_eos else self._terminators, eos_id
-            ),
+            notices=[],
+            stop_ids=(),
+            places=np.repeat(np.array(kept, np.int32), [len(self._kept[place]) for place in kept]),
+            terminators=frozenset(self._terminators),
+            tools=self._tools,
         )
 
     def _render_chunks(self) -> None:
@@ -117,6 +117,7 @@ class RowsPass:
 
     def _drafted(self, row: Row) -> _RowResult:
         if isinstance(row, Conversation | Comparison):
+            self._tools |= bool(row.tools)
             return _RowResult(drafts=self._drafter.drafts(row))
         if isinstance(row, Text):
             return _RowResult(made=[self._encode.text(row)])
@@ -132,8 +133,8 @@ class RowsPass:
         if isinstance(row, Conversation):
             self._note_habits(row)
             turned = len(result.drafts) > 1 or len(result.drafts[0].plan.messages) < len(row.messages)
-            self._split_rows += turned
-            self._whole_rows += not turned
+            self._counts.rows_split += turned
+            self._counts.rows_whole += not turned
         if any(lengths.length(one.sequence) > self._limit for one in result.made):
             self._too_long[place] = result
         else:
@@ -216,37 +217,34 @@ class RowsPass:
             return None
         return made.sequence if isinstance(made, Made) else None
 
-    def _losses(self) -> str:
-        return ", ".join(
-            f"{policy} loses {rows:,} rows and {tokens:,} tokens"
-            for policy, (rows, tokens) in self._counts.over_length_losses.items()
-        )
 
-    def _notices(self) -> list[str]:
-        counts, notices = self._counts, []
-        if counts.rows_over_length:
-            notices.append(
-                f"{counts.rows_over_length:,} rows are longer than max_length {self._limit:,} tokens:"
-                f" over_length={self._losses()}"
-            )
-        if counts.rows_split and self._settings.turns == "auto":
-            notices.append(
-                f"{counts.rows_split:,} rows become one sequence a turn: the prompt a server would send for an earlier "
-                "turn differs from the history of a later one"
-            )
-        if counts.null_content is not None or counts.arguments is not None:
-            parts = []
-            if counts.null_content is not None:
-                parts.append(f"null content as {'null' if counts.null_content == 'null' else 'an empty string'}")
-            if counts.arguments is not None:
-                parts.append(f"tool arguments as {'an object' if counts.arguments == 'object' else 'a string'}")
-            notices.append(f"the template is given {' and '.join(parts)}")
-        if counts.reasoning_dropped:
-            notices.append(f"the template removes the reasoning of {counts.reasoning_dropped:,} earlier messages")
-        if counts.straddling_tokens:
-            notices.append(f"{counts.straddling_tokens:,} tokens hold both trained text and context")
-        if counts.not_given_back:
-            notices.append(
-                f"{counts.not_given_back:,} rows hold text that the tokenizer cannot give back from its tokens"
-            )
-        return notices
+def notices_of(counts: RenderCounts, settings: RenderSettings, *, limit: int) -> list[str]:
+    """What to tell of rows that were rendered."""
+    notices = []
+    if counts.rows_over_length:
+        losses = ", ".join(
+            f"{policy} loses {rows:,} rows and {tokens:,} tokens"
+            for policy, (rows, tokens) in counts.over_length_losses.items()
+        )
+        notices.append(
+            f"{counts.rows_over_length:,} rows are longer than max_length {limit:,} tokens: over_length={losses}"
+        )
+    if counts.rows_split and settings.turns == "auto":
+        notices.append(
+            f"{counts.rows_split:,} rows become one sequence a turn: the prompt a server would send for an earlier "
+            "turn differs from the history of a later one"
+        )
+    if counts.null_content is not None or counts.arguments is not None:
+        parts = []
+        if counts.null_content is not None:
+            parts.append(f"null content as {'null' if counts.null_content == 'null' else 'an empty string'}")
+        if counts.arguments is not None:
+            parts.append(f"tool arguments as {'an object' if counts.arguments == 'object' else 'a string'}")
+        notices.append(f"the template is given {' and '.join(parts)}")
+    if counts.reasoning_dropped:
+        notices.append(f"the template removes the reasoning of {counts.reasoning_dropped:,} earlier messages")
+    if counts.straddling_tokens:
+        notices.append(f"{counts.straddling_tokens:,} tokens hold both trained text and context")
+    if counts.not_given_back:
+        notices.append(f"{counts.not_given_back:,} rows hold text that the tokenizer cannot give back from its tokens")
+    return notices

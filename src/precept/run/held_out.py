@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ class HeldOut:
 
     def __init__(
         self,
-        sequences: list[TokenSequence],
+        sequences: Sequence[TokenSequence],
         raw: RawData,
         data: RenderedData,
         loaded: LoadedModel,

@@ -47,7 +47,7 @@ def forecast_step(path: Path, settings: RunSettings, *, method: str, machine: Ma
     folder = check_model_folder(path, trust_remote_code=settings.model.trust_remote_code)
     raw = read_data(settings, method=method)
     data = render_data(raw, folder, _keep_going(settings), date=_day(settings))
-    row_proofs(raw, data, folder, settings)  # for the time that they take; what they find is for check to tell
+    row_proofs(raw, data)  # for the time that they take; what they find is for check to tell
     schedule = make_schedule(data.train.sequences, settings.loop, data_hash=raw.hash)
     job = Job(folder, settings, method, data, schedule, total_steps(settings.loop, schedule.steps_per_epoch), began)
     return _here(job) if machine is None else _elsewhere(job, machine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +15,10 @@ from precept.forest import build_forest, cut, distinct_tokens
 from precept.models.folder import ModelFolder, context_length
 from precept.models.load import LoadedModel, load_model, load_tokenizer
 from precept.models.probe import Chosen, choose_policy
+from precept.prove.proof import Proof
 from precept.render import Rendered, Renderer, needed_tokens
 from precept.run.console import say
+from precept.run.prepared import prepare_rows
 from precept.run.rows import RawData, settle_refusals
 from precept.run.settings import RunSettings
 from precept.types import Conversation, Forest, Row, TokenSequence
@@ -25,7 +28,10 @@ LONGEST_DEFAULT = 4096
 
 @dataclass(frozen=True)
 class RenderedData:
-    """Token sequences of both parts, the renderer that made them, and the template to save (None: there is none)."""
+    """Token sequences of both parts, the renderer that made them, and the template to save (None: there is none).
+
+    ``proofs`` are those of the rows, but for the one that compares them with rows to evaluate on.
+    """
 
     renderer: Renderer
     chat_template: str | None
@@ -34,6 +40,7 @@ class RenderedData:
     train: Rendered
     held_out: Rendered | None
     max_length: int
+    proofs: list[Proof]
 
 
 def longest_allowed(folder: ModelFolder, settings: RunSettings) -> int:
@@ -63,10 +70,10 @@ def render_data(raw: RawData, folder: ModelFolder, settings: RunSettings, *, dat
         say(f"added tokens: {', '.join(new_tokens)}")
         tokenizer.add_tokens(list(new_tokens), special_tokens=True)
     given = settings
-    settings = settings_for_texts(settings, tokenizer, (*raw.train, *raw.held_out))
+    settings = settings_for_texts(settings, tokenizer, itertools.chain(raw.train, raw.held_out))
     renderer = make_renderer(tokenizer, folder.config, settings, date=date, max_length=max_length)
-    train = renderer.render(raw.train)
-    held_out = renderer.render(raw.held_out) if raw.held_out else None
+    prepared = prepare_rows(raw, folder, settings, renderer, tokenizer, new_tokens)
+    train, held_out = prepared.parts[0], prepared.parts[1] if raw.held_out else None
     for notice in train.notices:
         say(notice)
     refusals = [*train.refusals, *(held_out.refusals if held_out else [])]
@@ -75,7 +82,7 @@ def render_data(raw: RawData, folder: ModelFolder, settings: RunSettings, *, dat
     if not train.sequences:
         settle_refusals([*train.refusals, *train.dropped], kept=0, bad_rows="error")
     template = renderer.chat_template if settings is given else None
-    return RenderedData(renderer, template, tokenizer, tuple(new_tokens), train, held_out, max_length)
+    return RenderedData(renderer, template, tokenizer, tuple(new_tokens), train, held_out, max_length, prepared.proofs)
 
 
 def settings_for_texts(settings: RunSettings, tokenizer: Any, rows: Iterable[Row]) -> RunSettings:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import orjson
@@ -19,6 +17,7 @@ from precept.models.folder import ModelFolder
 from precept.prove import ProofName
 from precept.prove.proof import Proof
 from precept.run.console import say
+from precept.run.data_cache import cache_folder
 from precept.run.fingerprint import fingerprint
 from precept.run.output import write_atomic
 from precept.run.rows import RawData
@@ -45,7 +44,7 @@ def prove(
     from precept.run.prove_model import NAMES
     from precept.run.prove_rows import row_proofs
 
-    proofs = row_proofs(raw, data, folder, settings, asked=asked)
+    proofs = row_proofs(raw, data, asked=asked)
     if not set(NAMES) <= set(skip):
         proofs += _kept_model_proofs(data, folder, settings, method=method)
     return [proof for proof in sorted(proofs, key=lambda proof: ORDER.index(proof.name)) if proof.name not in skip]
@@ -66,7 +65,7 @@ def refuse_unproven(proofs: Sequence[Proof]) -> None:
 
 def _kept_model_proofs(data: RenderedData, folder: ModelFolder, settings: RunSettings, *, method: str) -> list[Proof]:
     """The proofs of the model: those that held before for the same model, settings, template and versions."""
-    store = _cache() / f"{_key(folder, data, settings, method)}.json"
+    store = cache_folder("proofs") / f"{_key(folder, data, settings, method)}.json"
     try:
         return [Proof(**entry) for entry in orjson.loads(store.read_bytes())]
     except (OSError, ValueError, TypeError):  # none yet, or not as we write them
@@ -82,14 +81,6 @@ def _kept_model_proofs(data: RenderedData, folder: ModelFolder, settings: RunSet
         except OSError:
             say(f"the proofs are not kept: {store.parent} cannot be written")
     return proofs
-
-
-def _cache() -> Path:
-    """``$PRECEPT_CACHE/proofs``, by default below the user's cache folder."""
-    own = os.environ.get("PRECEPT_CACHE")
-    return (
-        Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "precept")
-    ) / "proofs"
 
 
 def _key(folder: ModelFolder, data: RenderedData, settings: RunSettings, method: str) -> str:

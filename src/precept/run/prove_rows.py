@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from precept.models.folder import ModelFolder
-from precept.prove.matched import Matched, Unmatched, match_conversations
+from precept.prove.matched import Matched, match_conversations
 from precept.prove.proof import Proof
-from precept.prove.rendition import Writer
 from precept.prove.rows import (
     mask_equals_answer,
     nothing_lost,
-    single_bos,
+    parity_sample,
     template_parity,
     terminator_trained,
     train_eval_disjoint,
@@ -22,76 +21,83 @@ from precept.prove.rows import (
 )
 from precept.records import normal_text
 from precept.render import Rendered
-from precept.run.prepare import RenderedData
+from precept.render.store import StoredSequences
+from precept.run.blocks import BlockWork, Seen
 from precept.run.rows import RawData
-from precept.run.settings import RunSettings
-from precept.types import Row
+from precept.types import Row, TokenSequence
+
+if TYPE_CHECKING:
+    from precept.run.prepare import RenderedData
 
 
-def row_proofs(
-    raw: RawData, data: RenderedData, folder: ModelFolder, settings: RunSettings, *, asked: Sequence[Row] = ()
-) -> list[Proof]:
+@dataclass(frozen=True)
+class Asked:
+    """What the proofs tell beside what the rows show: settings of the run, and how many rows could not be read."""
+
+    seed: int
+    trained: bool
+    added: Sequence[int]
+    special: Sequence[int]
+    unread: int
+    policy: str
+
+
+def row_proofs(raw: RawData, data: RenderedData, *, asked: Sequence[Row] = ()) -> list[Proof]:
     """All row proofs, over all rows of training and of evaluation; ``asked`` are those of later evaluation steps."""
-    parts: list[tuple[Sequence[Row], Rendered]] = [(raw.train, data.train)]
-    if data.held_out is not None:
-        parts.append((raw.held_out, data.held_out))
-    sequences = [sequence for _, rendered in parts for sequence in rendered.sequences]
-    writer = Writer(data.tokenizer, data.renderer.chat_template, data.renderer.template_date)
-    tokenizer, flat = data.tokenizer, settings.flat()  # a key that only a proof looks at is not read
-    special = [index for index, token in tokenizer.added_tokens_decoder.items() if token.special]
-    return [
-        *_text_proofs(parts, data, writer, flat),
-        single_bos(
-            sequences,
-            backend=writer.backend,
-            bos_id=tokenizer.bos_token_id,
-            own_template=data.renderer.chat_template == tokenizer.chat_template,
-        ),
-        vocabulary_covered(
-            sequences,
-            embeddings=_embeddings(folder, len(tokenizer), grown=bool(data.new_tokens)),
-            trained=flat["adapter"] == "none",
-            added=tokenizer.convert_tokens_to_ids(list(data.new_tokens)),
-            special=special,
-        ),
-        nothing_lost(
-            [row for rows, _ in parts for row in rows],
-            sequences,
-            refused=[refusal for _, rendered in parts for refusal in rendered.refusals],
-            dropped=[refusal for _, rendered in parts for refusal in rendered.dropped],
-            unread=len(raw.refused),
-            policy=f"bad_rows={flat['bad_rows']}, over_length={flat['over_length']}",
-        ),
-        train_eval_disjoint(raw.train, raw.held_out, normal_text=normal_text, asked=asked),
-    ]
+    return [*data.proofs, train_eval_disjoint(raw.train, raw.held_out, normal_text=normal_text, asked=asked)]
 
 
-def _text_proofs(
-    parts: Sequence[tuple[Sequence[Row], Rendered]], data: RenderedData, writer: Writer, flat: Mapping[str, Any]
+def proofs_of(
+    parts: Sequence[Sequence[Row]], made: Sequence[Rendered], seen: Seen, work: BlockWork, asked: Asked
 ) -> list[Proof]:
-    """The proofs that read the text of each row."""
-    found = [
-        one
-        for rows, rendered in parts
-        for one in match_conversations(rows, rendered.sequences, writer, train_on=flat["train_on"])
-    ]
-    matched = [one for one in found if isinstance(one, Matched)]
-    unmatched = [one for one in found if isinstance(one, Unmatched)]
-    weight = flat["prompt_weight"]
+    """The proofs of all parts but the one that compares them with rows to evaluate on."""
+    sample = _sample(parts, made, seen, work, asked)
     return [
-        mask_equals_answer(matched, unmatched, writer=writer, prompt_weight=weight),
-        terminator_trained(matched, stop_ids=data.train.stop_ids),
+        mask_equals_answer(seen.masks, writer=work.writer),
+        terminator_trained(seen.terminators, stop_ids=made[0].stop_ids),
         template_parity(
-            matched,
-            unmatched,
-            prompt_ids=data.renderer.prompt_ids,
-            rng=np.random.default_rng(flat["seed"]),
-            prompt_weight=weight,
+            seen.masks,
+            sample,
+            shapes=len(seen.shapes.first),
+            prompt_ids=work.renderer.prompt_ids,
+            prompt_weight=work.prompt_weight,
         ),
+        work.bos.single_bos(seen.openings),
+        vocabulary_covered(seen.vocabulary, trained=asked.trained, added=asked.added, special=asked.special),
+        nothing_lost(seen.accounts, unread=asked.unread, policy=asked.policy),
     ]
 
 
-def _embeddings(folder: ModelFolder, tokens: int, *, grown: bool) -> int:
-    """Rows of the input embedding as the config names them, or as many as the tokenizer has once it grows."""
-    stated = folder.config.get("vocab_size") or folder.config.get("text_config", {}).get("vocab_size") or tokens
-    return max(int(stated), tokens) if grown else int(stated)
+def _sample(
+    parts: Sequence[Sequence[Row]], made: Sequence[Rendered], seen: Seen, work: BlockWork, asked: Asked
+) -> list[Matched]:
+    """The sequences whose prompts are compared, read and matched once more."""
+    told = np.concatenate([_stored(one).entries["conversation"] for one in made])
+    chosen = parity_sample(seen.shapes, np.flatnonzero(told), np.random.default_rng(asked.seed))
+    found: list[Matched] = []
+    before = 0
+    for rows, one in zip(parts, made, strict=True):
+        own = [number - before for number in chosen if before <= number < before + len(one.places)]
+        before += len(one.places)
+        picked = sorted(set(one.places[own].tolist()))
+        sequences: list[TokenSequence] = []
+        places, wanted = [], []
+        for number, place in enumerate(picked):
+            first, last = np.searchsorted(one.places, [place, place + 1]).tolist()
+            sequences += one.sequences[first:last]
+            places += [number] * (last - first)
+            wanted += [index in set(own) for index in range(first, last)]
+        matches = match_conversations(
+            [rows[place] for place in picked],
+            sequences,
+            np.array(places, np.int32),
+            work.writer,
+            train_on=work.train_on,
+        )
+        found += [match for match, want in zip(matches, wanted, strict=True) if want and isinstance(match, Matched)]
+    return found
+
+
+def _stored(rendered: Rendered) -> StoredSequences:
+    assert isinstance(rendered.sequences, StoredSequences)
+    return rendered.sequences

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,13 @@ from precept.prove.matched import Matched, Unmatched, match_conversations
 from precept.prove.proof import Proof
 from precept.prove.rendition import Writer
 from precept.prove.rows import (
+    BosCheck,
     mask_equals_answer,
     nothing_lost,
-    single_bos,
+    tally_masks,
+    tally_rows,
+    tally_terminators,
+    tally_vocabulary,
     template_parity,
     terminator_trained,
     train_eval_disjoint,
@@ -63,13 +67,15 @@ class Case:
     matched: list[Matched]
     unmatched: list[Unmatched]
 
-    def prove(self) -> dict[str, Proof]:
+    def prove(self, *, prompt_weight: float = 0.0, stop_ids: Sequence[int] | None = None) -> dict[str, Proof]:
+        masks = tally_masks(self.matched, self.unmatched, prompt_weight=prompt_weight)
+        bos = BosCheck(backend=self.writer.backend, bos_id=1)
         proofs = [
-            mask_equals_answer(self.matched, self.unmatched, writer=self.writer),
-            terminator_trained(self.matched, stop_ids=self.rendered.stop_ids),
-            single_bos(self.rendered.sequences, backend=self.writer.backend, bos_id=1),
+            mask_equals_answer(masks, writer=self.writer),
+            terminator_trained(tally_terminators(self.matched), stop_ids=stop_ids or self.rendered.stop_ids),
+            bos.single_bos(bos.tally(self.rendered.sequences)),
             template_parity(
-                self.matched, self.unmatched, prompt_ids=self.renderer.prompt_ids, rng=np.random.default_rng(0)
+                masks, self.matched, shapes=1, prompt_ids=self.renderer.prompt_ids, prompt_weight=prompt_weight
             ),
         ]
         return {proof.name: proof for proof in proofs}
@@ -85,7 +91,8 @@ def make_case(template: str, rows: list[Row] = ROWS, *, tokenizer: Any = None, *
 
 
 def match(rows: list[Row], renderer: Renderer, rendered: Rendered, writer: Writer) -> Case:
-    found = list(match_conversations(rows, rendered.sequences, writer, train_on=renderer.settings.train_on))
+    train_on = renderer.settings.train_on
+    found = list(match_conversations(rows, rendered.sequences, rendered.places, writer, train_on=train_on))
     matched = [one for one in found if isinstance(one, Matched)]
     return Case(rows, renderer, rendered, writer, matched, [one for one in found if isinstance(one, Unmatched)])
 
@@ -98,18 +105,7 @@ def failed(case: Case) -> set[str]:
 def test_the_proofs_hold_on_what_the_renderer_makes(settings: dict[str, Any]) -> None:
     case = make_case(CHATML, **settings)
     assert len(case.matched) == len(case.rendered.sequences) >= 4
-    proofs = case.prove() | {
-        "mask_equals_answer": mask_equals_answer(
-            case.matched, case.unmatched, writer=case.writer, prompt_weight=settings.get("prompt_weight", 0.0)
-        ),
-        "template_parity": template_parity(
-            case.matched,
-            case.unmatched,
-            prompt_ids=case.renderer.prompt_ids,
-            rng=np.random.default_rng(0),
-            prompt_weight=settings.get("prompt_weight", 0.0),
-        ),
-    }
+    proofs = case.prove(prompt_weight=settings.get("prompt_weight", 0.0))
     assert [proof.detail for proof in proofs.values() if not proof.ok] == []
 
 
@@ -153,7 +149,7 @@ def test_a_template_that_drops_the_terminator_is_caught() -> None:
 
 def test_an_end_token_that_is_not_exported_is_caught() -> None:
     case = make_case(CHATML)
-    assert not terminator_trained(case.matched, stop_ids=[2]).ok
+    assert not case.prove(stop_ids=[2])["terminator_trained"].ok
 
 
 def test_a_template_that_trains_on_user_text_is_caught() -> None:
@@ -167,9 +163,10 @@ def test_a_tokenizer_that_doubles_bos_is_caught() -> None:
 
 def test_a_missing_bos_is_caught_unless_the_template_is_the_models_own() -> None:
     case = make_case(CHATML, tokenizer=tiny_tokenizer(adds_bos=True))
-    given = {"backend": case.writer.backend, "bos_id": 1}
-    assert not single_bos(case.rendered.sequences, **given).ok
-    assert single_bos(case.rendered.sequences, own_template=True, **given).ok
+    given: dict[str, Any] = {"backend": case.writer.backend, "bos_id": 1}
+    for own_template in (False, True):
+        bos = BosCheck(own_template=own_template, **given)
+        assert bos.single_bos(bos.tally(case.rendered.sequences)).ok is own_template
     assert failed(make_case("{{ bos_token }}" + CHATML, tokenizer=tiny_tokenizer(adds_bos=True))) == set()
     assert BOS in make_case("{{ bos_token }}" + CHATML).matched[0].text
 
@@ -200,26 +197,26 @@ def test_rows_cut_to_fit_are_matched_too(policy: str) -> None:
     case = make_case(CHATML, [conversation(*turns)], over_length=policy, max_length=90, turns="whole")
     assert len(case.rendered.sequences[0].ids) <= 90
     assert len(case.matched) == 1
-    assert mask_equals_answer(case.matched, case.unmatched, writer=case.writer).ok
+    assert case.prove()["mask_equals_answer"].ok
 
 
 def test_ids_beyond_the_embedding_are_caught() -> None:
     case = make_case(CHATML)
     largest = max(int(s.ids.max()) for s in case.rendered.sequences)
     given: dict[str, Any] = {"trained": False, "added": [3], "special": [2, 3, 4]}
-    held = vocabulary_covered(case.rendered.sequences, embeddings=largest + 1, **given)
+    held = vocabulary_covered(tally_vocabulary(case.rendered.sequences, embeddings=largest + 1), **given)
     assert held.ok
     assert "added and trained: [3]" in held.detail
     assert "stay frozen: [4]" in held.detail
-    assert not vocabulary_covered(case.rendered.sequences, embeddings=largest, **given).ok
+    assert not vocabulary_covered(tally_vocabulary(case.rendered.sequences, embeddings=largest), **given).ok
 
 
 def test_a_row_that_vanishes_is_caught_and_one_dropped_by_name_is_not() -> None:
     case = make_case(CHATML)
     kept = case.rendered.sequences[:-1]
-    prove: Callable[..., Proof] = lambda **given: nothing_lost(case.rows, kept, unread=0, policy="drop", **given)  # noqa: E731
-    assert not prove(refused=[], dropped=[]).ok
-    told = prove(refused=[], dropped=[Refusal("rows.jsonl", 4, "too long", "over-length")])
+    assert not nothing_lost(tally_rows(case.rows, kept, refused=[], dropped=[]), unread=0, policy="drop").ok
+    dropped = [Refusal("rows.jsonl", 4, "too long", "over-length")]
+    told = nothing_lost(tally_rows(case.rows, kept, refused=[], dropped=dropped), unread=0, policy="drop")
     assert told.ok
     assert "4 rows, 3 trained" in told.detail
     assert "1 over-length" in told.detail
@@ -228,7 +225,8 @@ def test_a_row_that_vanishes_is_caught_and_one_dropped_by_name_is_not() -> None:
 def test_a_sequence_without_a_trained_token_is_caught() -> None:
     case = make_case(CHATML)
     empty = [replace(s, weights=np.zeros_like(s.weights)) for s in case.rendered.sequences]
-    assert not nothing_lost(case.rows, empty, refused=[], dropped=[], unread=0, policy="error").ok
+    accounts = tally_rows(case.rows, empty, refused=[], dropped=[])
+    assert not nothing_lost(accounts, unread=0, policy="error").ok
 
 
 def test_a_row_copied_from_the_evaluation_set_is_caught() -> None:
