@@ -55,28 +55,14 @@ class Peer:
         stamp.write_text(wanted)
 
 
-def _trl_grid() -> dict[str, Settings]:
-    base = {"max_length": MAX_LENGTH, "gradient_checkpointing": False, "loss_type": "nll"}
-    precisions = {
-        "bf16 autocast": {"bf16": True},
-        "bf16 weights": {"bf16": False, "model_init_kwargs": {"dtype": "bfloat16"}},
-        "float32": {"bf16": False},
-    }
-    layouts: dict[str, dict[str, Any]] = {
-        "padded": {},
-        "by length": {"train_sampling_strategy": "group_by_length"},
-        "padding-free": {"padding_free": True, "max_length": None},
-        "packed": {"packing": True},
-    }
+def grid(
+    base: Settings, layouts: Mapping[str, Settings], precisions: Mapping[str, Settings], key: str
+) -> dict[str, Settings]:
+    """Every layout at every batch size (under the name ``key``) and precision."""
     return {
-        f"{layout}, batch {batch}, {precision}": {
-            **base,
-            **layouts[layout],
-            **precisions[precision],
-            "per_device_train_batch_size": batch,
-        }
-        for precision in precisions
-        for layout in layouts
+        f"{layout}, batch {batch}, {precision}": {**base, **laid_out, **precise, key: batch}
+        for precision, precise in precisions.items()
+        for layout, laid_out in layouts.items()
         for batch in BATCHES
     }
 
@@ -86,8 +72,105 @@ TRL = Peer(
     module="bench.runners.trl",
     installs=(("trl==1.16.0", "transformers==5.23.0", "accelerate==1.15.0", "peft==0.21.2", "datasets==5.2.0"),),
     stock={"max_length": MAX_LENGTH},
-    grid=_trl_grid(),
+    grid=grid(
+        {"max_length": MAX_LENGTH, "gradient_checkpointing": False, "loss_type": "nll"},
+        {
+            "padded": {},
+            "by length": {"train_sampling_strategy": "group_by_length"},
+            "padding-free": {"padding_free": True, "max_length": None},
+            "packed": {"packing": True},
+        },
+        {
+            "bf16 autocast": {"bf16": True},
+            "bf16 weights": {"bf16": False, "model_init_kwargs": {"dtype": "bfloat16"}},
+            "float32": {"bf16": False},
+        },
+        "per_device_train_batch_size",
+    ),
     precision_keys=("bf16", "model_init_kwargs"),
 )
 
-PEERS = {peer.name: peer for peer in (TRL,)}
+LLAMA_FACTORY = Peer(
+    name="llama-factory",
+    module="bench.runners.llama_factory",
+    installs=(
+        ("--no-deps", "llamafactory==0.9.5"),  # its torchaudio and torchvision have no build for this torch
+        ("transformers==5.6.0", "accelerate==1.11.0", "datasets==4.0.0", "peft==0.18.1", "trl==0.24.0"),
+        ("einops", "omegaconf", "packaging", "pandas", "protobuf", "pydantic", "pyyaml", "safetensors", "scipy"),
+        ("sentencepiece", "tiktoken", "tyro<0.9.0", "fire", "modelscope", "matplotlib", "fastapi", "uvicorn"),
+        ("sse-starlette",),
+    ),
+    stock={},
+    grid=grid(
+        {"disable_gradient_checkpointing": True, "flash_attn": "sdpa"},
+        {
+            "padded": {},
+            "by length": {"train_sampling_strategy": "group_by_length"},
+            "packed, isolated": {"neat_packing": True},
+            "packed": {"packing": True},
+        },
+        {
+            "bf16 autocast": {"bf16": True},
+            "bf16 weights": {"bf16": True, "pure_bf16": True},
+            "float32": {},
+        },
+        "per_device_train_batch_size",
+    ),
+    precision_keys=("bf16", "pure_bf16"),
+)
+
+LITGPT = Peer(
+    name="litgpt",
+    module="bench.runners.litgpt",
+    installs=(("litgpt==0.5.13",),),
+    stock={},
+    grid=grid(
+        {},
+        {"padded": {}},
+        {
+            "bf16 autocast": {"precision": "bf16-mixed"},
+            "bf16 weights": {"precision": "bf16-true"},
+            "float32": {"precision": "32-true"},
+        },
+        "micro_batch_size",
+    ),
+    precision_keys=("precision",),
+)
+
+TORCHTUNE = Peer(
+    name="torchtune",
+    module="bench.runners.torchtune",
+    installs=(("torchtune==0.6.1", "torchao==0.12.0"),),
+    stock={},
+    grid=grid(
+        {"enable_activation_checkpointing": False},
+        {"padded": {"packed": False}, "packed, isolated": {"packed": True}},
+        {"bf16 weights": {"dtype": "bf16"}, "float32": {"dtype": "fp32"}},
+        "batch_size",
+    ),
+    precision_keys=("dtype",),
+)
+
+MS_SWIFT = Peer(
+    name="ms-swift",
+    module="bench.runners.ms_swift",
+    installs=(("ms-swift==4.6.0",),),
+    stock={},
+    grid=grid(
+        {"gradient_checkpointing": False},
+        {
+            "padded": {},
+            "by length": {"train_sampling_strategy": "group_by_length"},
+            "padding-free": {"padding_free": True},
+        },
+        {
+            "bf16 autocast": {"torch_dtype": "float32", "bf16": True},
+            "bf16 weights": {"torch_dtype": "bfloat16", "bf16": False},
+            "float32": {"torch_dtype": "float32", "bf16": False},
+        },
+        "per_device_train_batch_size",
+    ),
+    precision_keys=("torch_dtype", "bf16"),
+)
+
+PEERS = {peer.name: peer for peer in (TRL, LLAMA_FACTORY, LITGPT, TORCHTUNE, MS_SWIFT)}

@@ -1,0 +1,128 @@
+"""The comparison's own arithmetic and its workloads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench.flops import LlamaShape, step_flops, workload_flops
+from bench.generated import alpaca_rows, chat_rows, few_shot_rows, super_ni_rows, template_rows
+from bench.grid import fastest
+from bench.peers import PEERS
+from bench.ratios import rates, ratio
+from bench.runners.protocol import IGNORED, Job
+from bench.workloads import Workload, load_workload, render, save_workload
+
+from precept.forest import build_forest
+from precept.types import Source, TokenSequence
+
+SHAPE = LlamaShape(hidden=2, layers=1, intermediate=3, vocabulary=5)
+
+
+def sequence(ids: list[int], trained: list[int]) -> TokenSequence:
+    return TokenSequence(np.array(ids, np.int32), np.array(trained, np.float32), Source("f", 1, "0"))
+
+
+TWINS = (sequence([1, 2, 3], [0, 0, 1]), sequence([1, 2, 4], [0, 0, 1]))
+
+
+def test_flops_count_each_distinct_token_once() -> None:
+    # 34 weights in the layer: 4 x 2 x 2 and 3 x 2 x 3. Four nodes: 1, 2, 3, 4. One, 2, predicts: 10 head weights.
+    # Pairs of a node and one it sees: 1 + 2 + 3 + 3 = 9, each 4 x 2 operations. With the backward pass: three times.
+    assert SHAPE.body_weights == 34
+    assert step_flops(SHAPE, build_forest(TWINS)) == 3 * (2 * 34 * 4 + 2 * 10 * 1 + 4 * 2 * 9)
+
+
+def test_flops_of_two_steps_share_nothing() -> None:
+    # Alone, each twin has three nodes, one predicting position and 1 + 2 + 3 pairs.
+    alone = 3 * (2 * 34 * 3 + 2 * 10 + 4 * 2 * 6)
+    assert workload_flops(SHAPE, [TWINS[:1], TWINS[1:]]) == 2 * alone
+
+
+def test_ratios_are_taken_pair_by_pair() -> None:
+    # 8/2, 9/3 and 10/1: the median is 4, though the ratio of the medians is 9/2.
+    assert ratio([2, 3, 1], [8, 9, 10]) == {"median": 4, "low": 3, "high": 10, "pairs": [4, 3, 10]}
+
+
+def test_rates_are_those_of_the_median_repetition() -> None:
+    found = rates([1.0, 9.0, 2.0], real_tokens=100, trained_tokens=10, flops=1000)
+    assert (found["real_tokens_per_second"], found["trained_tokens_per_second"]) == (50, 5)
+    assert found["flops_per_second"] == 500
+
+
+def test_a_workload_counts_real_trained_and_distinct_tokens() -> None:
+    workload = Workload("twins", TWINS, tasks=1, origin="generated")
+    assert (workload.real_tokens, workload.trained_tokens) == (6, 2)
+    assert workload.distinct_share == pytest.approx(4 / 6)
+
+
+def test_both_sides_read_the_same_ids_and_labels(tmp_path: Path) -> None:
+    save_workload(Workload("twins", TWINS, tasks=1, origin="generated"), tmp_path / "twins.npz")
+    job = Job("train", "model", str(tmp_path / "twins.npz"), "cpu", 64, 1e-5, 1, ())
+    ids, labels = job.sequences()
+    assert [row.tolist() for row in ids] == [[1, 2, 3], [1, 2, 4]]
+    assert [row.tolist() for row in labels] == [[IGNORED, IGNORED, 3], [IGNORED, IGNORED, 4]]
+    ours = load_workload(tmp_path / "twins.npz")
+    assert [row.ids.tolist() for row in ours.sequences] == [[1, 2, 3], [1, 2, 4]]
+    assert [row.weights.tolist() for row in ours.sequences] == [[0, 0, 1], [0, 0, 1]]
+    assert (ours.name, ours.tasks, ours.origin) == ("twins", 1, "generated")
+
+
+def test_a_repetition_has_as_many_optimizer_steps_as_whole_and_broken_batches() -> None:
+    job = Job("train", "model", "workload", "cpu", 64, 1e-5, 1, ())
+    assert [job.steps(rows) for rows in (1, 64, 65, 128)] == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_generated_rows_are_a_function_of_their_seed(seed: int) -> None:
+    for make in (few_shot_rows, template_rows, alpaca_rows, chat_rows):
+        assert make(6, seed=seed) == make(6, seed=seed)
+        assert make(6, seed=seed) != make(6, seed=seed + 2)
+
+
+def test_rows_of_a_generated_task_share_definition_and_examples() -> None:
+    rows = super_ni_rows(40, tasks=4, seed=0)
+    prompts: dict[str | None, set[str]] = {}
+    for row in rows:
+        shared, _ = (row.messages[0].content or "").split("Now complete")
+        prompts.setdefault(row.task, set()).add(shared)
+    assert len(prompts) == 4
+    assert all(len(shared) == 1 and "Positive Example 2 -" in next(iter(shared)) for shared in prompts.values())
+
+
+def test_generated_instructions_are_drawn_from_as_many_tasks_as_asked_for() -> None:
+    assert max(Counter(row.task for row in alpaca_rows(50, seed=0)).values()) == 1
+    assert len({row.task for row in alpaca_rows(200, seed=0, tasks=20)}) == 20
+
+
+def test_half_of_the_generated_conversations_call_a_tool() -> None:
+    rows = chat_rows(10, seed=0)
+    assert [bool(row.tools) for row in rows] == [True, False] * 5
+    assert all(any(message.tool_calls for message in row.messages) == bool(row.tools) for row in rows)
+
+
+def test_rendered_rows_keep_their_own_row(base_folder: Path) -> None:
+    from precept.models.load import load_tokenizer
+
+    rows = super_ni_rows(3, tasks=2, seed=0)
+    rendered = render(rows, load_tokenizer(base_folder))
+    assert [row for row, _ in rendered] == rows
+    assert all(0 < np.count_nonzero(made.weights) < len(made.ids) for _, made in rendered)
+
+
+def test_the_fastest_setting_is_one_that_was_timed() -> None:
+    entries = {
+        "a": {"seconds": 2.0},
+        "b": {"failed": "another loss"},
+        "c": {"seconds": 1.0},
+        "d": {"first_seconds": 0.5},
+    }
+    assert fastest(entries) == {"name": "c", "seconds": 1.0}
+
+
+def test_every_peer_is_tried_at_five_batch_sizes_and_in_float32() -> None:
+    for peer in PEERS.values():
+        assert {name.split("batch ")[1].split(",")[0] for name in peer.grid} == {"1", "2", "4", "8", "16"}
+        assert any(name.endswith("float32") for name in peer.grid)
