@@ -2,9 +2,11 @@
 one by one.
 
 python -m bench.grouping --seeds 0 1 2 -o .bench/grouping
+python -m bench.grouping --sharing
 
 About 6 minutes a seed on 2 cores. A seed decides the order of the rows and the adapter's first weights. The interval
 of a difference is Student's over seeds: questions are the same, so what it holds is the chance of training.
+``--sharing`` trains nothing: it counts what groups save on the rows of ``bench.workloads``.
 """
 
 from __future__ import annotations
@@ -18,14 +20,23 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from bench.models import make_tokenizer_folder
+from bench.workloads import BATCH, draw_rows, render
 from precept.bundled import build_tasks, build_world, replay, write_tasks
 from precept.bundled.tasks import LEVELS
+from precept.forest import Schedule, distinct_tokens, find_groups
+from precept.models.load import load_tokenizer
+from precept.types import TokenSequence
 
 RECIPE = Path(__file__).parents[1] / "src" / "precept" / "bundled" / "grouping.yaml"
 ARMS = {"alone": 1, "four": 4, "eight": 8}
 REPLAYED = 6000
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 """97.5 % points of Student's distribution, by the number of seeds."""
+
+SHARING_ROWS = {"superni": 3000, "bbh_cot": 3000, "p3": 5000, "alpaca": 1000, "superni_200": 4000, "alpaca_200": 4000}
+"""Rows that steps of 64 are drawn from."""
+STEPS = 20
 
 Steps = Mapping[str, Mapping[str, Any]]
 """Results of a recipe's steps, by name."""
@@ -82,6 +93,26 @@ def tell_levels(results: Sequence[Steps]) -> str:
     return "\n".join(lines)
 
 
+def tell_sharing() -> str:
+    """Markdown: real tokens for each distinct one within a step of 64 rows, by workload and size of group."""
+    tokenizer = load_tokenizer(make_tokenizer_folder())
+    lines = ["| workload | rows | one by one | in groups of 4 | in groups of 8 |", "|---|---:|---:|---:|---:|"]
+    for name, count in SHARING_ROWS.items():
+        drawn, _ = draw_rows(name, count)
+        sequences = [sequence for _, sequence in render(drawn, tokenizer)]
+        shared = [_shared(sequences, size) for size in ARMS.values()]
+        lines.append(f"| {name} | {len(sequences):,} | {' | '.join(f'{value:.2f}' for value in shared)} |")
+    return "\n".join(lines)
+
+
+def _shared(sequences: Sequence[TokenSequence], size: int) -> float:
+    groups = None if size == 1 else find_groups(sequences, size=size)
+    schedule = Schedule(len(sequences), BATCH, seed=0, data_hash="", groups=groups)
+    steps = [[sequences[row] for row in schedule.rows(step)] for step in range(min(STEPS, len(sequences) // BATCH))]
+    real = sum(len(sequence.ids) for rows in steps for sequence in rows)
+    return real / sum(distinct_tokens(rows) for rows in steps)
+
+
 def over_seeds(values: Sequence[float]) -> str:
     """Student's 95 % interval of the mean, in words; a dash where the seeds are too few or too many for the table."""
     if len(values) not in STUDENT:
@@ -94,8 +125,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("-o", "--output", type=Path, default=Path(".bench/grouping"))
+    parser.add_argument("--sharing", action="store_true", help="train nothing: count what groups save")
     parser.add_argument("more", nargs="*", help="step.key=value words for the recipe")
     given = parser.parse_args()
+    if given.sharing:
+        print(tell_sharing())
+        return
     results = run(given.seeds, given.output, given.more)
     print(tell_rows(results), tell_levels(results), sep="\n\n")
 

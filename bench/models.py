@@ -13,8 +13,10 @@ from bench.workloads import FOR_TOKENIZER, HOME, MAX_LENGTH, ROWS, draw_rows
 VOCABULARY = 16_384
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 SHAPES = {
-    # 22.9 and 124.3 million weights, of these 10.6 and 99.1 million in the layers.
+    # 8.9, 23.2, 58.7 and 124.3 million weights, of these 2.7, 10.6, 39.8 and 99.1 million in the layers.
+    "9m": {"hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 512},
     "20m": {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 6, "intermediate_size": 1024},
+    "60m": {"hidden_size": 576, "num_hidden_layers": 10, "num_attention_heads": 9, "intermediate_size": 1536},
     "125m": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 2560},
 }
 INITIALIZER_RANGE = 0.02

@@ -34,13 +34,15 @@ class Runner:
 
 @dataclass(frozen=True)
 class Work:
-    """What both sides do: the workload's file, the model's folder, the device, threads, and rows used (None: all)."""
+    """What both sides do: the workload's file, the model's folder, the device, threads, rows used (None: all), and rows
+    of an optimizer step."""
 
     workload: Path
     model: Path
     device: str
     threads: int
     rows: int | None = None
+    batch_size: int = BATCH
 
 
 def environment(work: Work) -> dict[str, str]:
@@ -122,7 +124,7 @@ def running(
         "model": str(work.model.absolute()),
         "workload": str(work.workload.absolute()),
         "device": work.device,
-        "batch_size": BATCH,
+        "batch_size": work.batch_size,
         "learning_rate": LEARNING_RATE,
         "repetitions": repetitions,
         "trials": list(trials),
