@@ -279,22 +279,31 @@ def train_eval_disjoint(
     train: Sequence[Row],
     held_out: Sequence[Row],
     *,
-    normal_text: Callable[[Row], str | bytes],
+    text_digest: Callable[[Row], bytes],
     asked: Sequence[Row] = (),
 ) -> Proof:
-    """No row to evaluate on stands in the training data; rows of one ``normal_text`` are the same row.
+    """No row to evaluate on stands in the training data; rows of one ``text_digest`` are the same row.
 
     Of rows that are ``asked`` by an evaluation the prompts count, whatever the answer.
     """
     if not held_out and not asked:
         return not_applicable("train_eval_disjoint", "no row is held out: set eval_data or eval_fraction")
-    whole = {normal_text(row): row.source for row in train}
-    prompts = {normal_text(prompt): row.source for row in train for prompt in _prompts(row)} if asked else {}
-    pairs = [(row, whole.get(normal_text(row))) for row in held_out]
-    pairs += [(row, prompts.get(normal_text(_prompts(row)[-1]))) for row in asked]
-    told = [f"{_at(row.source)} is {_at(other)} of the training data" for row, other in pairs if other is not None]
-    detail = f"{len(held_out):,} rows held out and {len(asked):,} asked, against {len(whole):,} different ones"
-    return within("train_eval_disjoint", len(told), 0, "; ".join([detail, *told[:SHOWN]]))
+    whole: dict[bytes, Source | None] = dict.fromkeys(map(text_digest, held_out))
+    prompts: dict[bytes, Source | None] = {text_digest(_prompts(row)[-1]): None for row in asked}
+    different = np.empty(len(train), "S16")
+    for place, row in enumerate(train):
+        different[place] = digest = text_digest(row)
+        if digest in whole:
+            whole[digest] = row.source
+        for prompt in _prompts(row) if asked else ():
+            if (digest := text_digest(prompt)) in prompts:
+                prompts[digest] = row.source
+    pairs = [(row.source, whole[text_digest(row)]) for row in held_out]
+    pairs += [(row.source, prompts[text_digest(_prompts(row)[-1])]) for row in asked]
+    faults = Faults.of(f"{_at(own)} is {_at(other)} of the training data" for own, other in pairs if other is not None)
+    against = len(np.unique(different))
+    detail = f"{len(held_out):,} rows held out and {len(asked):,} asked, against {against:,} different ones"
+    return within("train_eval_disjoint", faults.count, 0, "; ".join([detail, *faults.told]))
 
 
 def _prompts(row: Row) -> list[Row]:

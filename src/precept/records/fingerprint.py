@@ -1,17 +1,14 @@
-"""Hashes of rows as they were read, and what is decided by them: the data hash and the held-out split."""
+"""Hashes of rows: as they were read, and by what they say."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import unicodedata
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from precept.errors import InputError
 from precept.records.problems import RowProblem
 from precept.types import Comparison, Message, Row, Text, TokenSequence
 
@@ -39,51 +36,6 @@ def record_hash(record: Any, *, salt: str = "") -> str:
     return digest.hexdigest()[:16]
 
 
-def data_hash(rows: Sequence[Row]) -> str:
-    """sha256 over the rows' hashes in order: equal exactly when the same rows come in the same order."""
-    return hashlib.sha256("\n".join(row.source.hash for row in rows).encode("ascii")).hexdigest()
-
-
-def split(rows: Sequence[Row], *, fraction: float, seed: int) -> tuple[list[Row], list[Row]]:
-    """(train, held-out) with about ``fraction`` of the rows held out, both in the order of ``rows``.
-
-    A row's place in the draw depends only on its hash and the seed, so adding rows moves few others; rows that are
-    alike (``normal_text``) stay on one side. The held-out size is round(fraction * n) wherever such groups allow it.
-    Raises InputError unless 0 <= fraction < 1.
-    """
-    if not 0 <= fraction < 1:
-        raise InputError(
-            "the held-out fraction must be at least 0 and below 1",
-            code="bad-fraction",
-            found=f"{fraction}",
-            do="0.1 holds out one row in ten",
-        )
-    first: dict[str | bytes, str] = {}  # of rows that are alike the smallest hash stands for all
-    texts = [normal_text(row) for row in rows]
-    for text, row in zip(texts, rows, strict=True):
-        first[text] = min(first.get(text, row.source.hash), row.source.hash)
-    groups = [first[text] for text in texts]
-    sizes = Counter(groups)
-    wanted = round(fraction * len(rows))
-    drawn = sorted(sizes, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode("ascii")).digest())
-    held_out: set[str] = set()
-    count = 0
-    for key in drawn:
-        if count == wanted:
-            break
-        if count + sizes[key] <= wanted:
-            held_out.add(key)
-            count += sizes[key]
-    short = wanted - count
-    over = (
-        min((key for key in drawn if key not in held_out), key=lambda key: sizes[key], default=None) if short else None
-    )
-    if over is not None and sizes[over] - short < short:
-        held_out.add(over)
-    train = [row for row, group in zip(rows, groups, strict=True) if group not in held_out]
-    return train, [row for row, group in zip(rows, groups, strict=True) if group in held_out]
-
-
 def normal_text(row: Row) -> str | bytes:
     """What a row says, whatever its case, blanks and compatibility forms; of token ids their bytes."""
     if isinstance(row, TokenSequence):
@@ -96,6 +48,12 @@ def normal_text(row: Row) -> str | bytes:
         parts = [_said(message) for message in row.messages]
     text = "\n".join(parts)
     return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())
+
+
+def text_digest(row: Row) -> bytes:
+    """16 bytes that are those of another row exactly when both say the same (``normal_text``)."""
+    text = normal_text(row)
+    return hashlib.blake2b(text if isinstance(text, bytes) else text.encode(), digest_size=16).digest()
 
 
 def _said(message: Message) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from precept.records.parse_json import RawRows
 from precept.records.problems import FileProblem, RowProblem, kind_of
@@ -19,13 +20,14 @@ LICENCE_COLUMNS = ("license", "licence")
 
 @dataclass(frozen=True)
 class Part:
-    """Records of a file that are read with one layout, each with its row number."""
+    """Records of a file that are read with one layout, each with its row number; ``places`` are those in the file."""
 
     layout: Layout
     records: Sequence[Any]
     numbers: Sequence[int]
     id_column: str | None
     licence_column: str | None
+    places: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ class _Group:
     """Records with the same columns, in whatever order."""
 
     names: frozenset[str]
-    records: list[Any]
-    numbers: list[int]
+    records: Sequence[Any]
+    numbers: Sequence[int]
+    places: Sequence[int]
 
     def __post_init__(self) -> None:
         self.columns = Columns(self.records)
@@ -76,27 +79,64 @@ def choose_reader(raw: RawRows, stem: str) -> Plan:
 def _group(raw: RawRows) -> tuple[list[_Group], list[tuple[int, RowProblem]]]:
     """Records by their columns, most frequent first, and the records that are no objects."""
     refused = list(raw.refused)
-    by_keys: dict[tuple[str, ...], tuple[list[Any], list[int]]] = {}
-    for number, record in zip(raw.numbers, raw.records, strict=True):
-        if isinstance(record, list) and record and isinstance(record[0], dict) and record[0].keys() & {"role", "from"}:
-            record = {"messages": record}
-        if not isinstance(record, dict):
-            refused.append(
-                (number, RowProblem("not-an-object", f"row is {kind_of(record)}, not an object with columns"))
-            )
-            continue
-        records, numbers = by_keys.setdefault(tuple(record), ([], []))
-        records.append(record)
-        numbers.append(number)
-    merged: dict[frozenset[str], tuple[list[Any], list[int]]] = {}
-    for keys, (records, numbers) in by_keys.items():
-        if frozenset(keys) in merged:
-            merged[frozenset(keys)][0].extend(records)
-            merged[frozenset(keys)][1].extend(numbers)
+    by_keys: dict[tuple[str, ...], array[int]] = {}
+    for place, (number, record) in enumerate(zip(raw.numbers, map(as_object, raw.records), strict=True)):
+        if isinstance(record, dict):
+            by_keys.setdefault(tuple(record), array("i")).append(place)
         else:
-            merged[frozenset(keys)] = (records, numbers)
-    groups = [_Group(names, records, numbers) for names, (records, numbers) in merged.items()]
+            reason = f"row is {kind_of(record)}, not an object with columns"
+            refused.append((number, RowProblem("not-an-object", reason)))
+    merged: dict[frozenset[str], array[int]] = {}
+    for keys, places in by_keys.items():
+        merged.setdefault(frozenset(keys), array("i")).extend(places)
+    groups = [_chosen(names, raw, places) for names, places in merged.items()]
     return sorted(groups, key=lambda group: -len(group.records)), refused
+
+
+def as_object(record: Any) -> Any:
+    """The record; a bare list of messages as an object that holds it."""
+    if isinstance(record, list) and record and isinstance(record[0], dict) and record[0].keys() & {"role", "from"}:
+        return {"messages": record}
+    return record
+
+
+def _chosen(names: frozenset[str], raw: RawRows, places: array[int]) -> _Group:
+    if isinstance(raw.records, list):
+        records = [as_object(raw.records[place]) for place in places]
+        return _Group(names, records, [raw.numbers[place] for place in places], places)
+    return _Group(names, Picked(raw.records, places), Picked(raw.numbers, places), places)
+
+
+@dataclass(frozen=True)
+class Picked(Sequence[Any]):
+    """Some items of a sequence that is read in order from disk; ``places`` ascend."""
+
+    items: Sequence[Any]
+    places: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Any]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return [as_object(self.items[chosen]) for chosen in self.places[place]]
+        return as_object(self.items[self.places[place]])
+
+    def __iter__(self) -> Iterator[Any]:
+        following = iter(self.places)
+        wanted = next(following, None)
+        for place, item in enumerate(self.items):
+            if place == wanted:
+                yield as_object(item)
+                wanted = next(following, None)
+                if wanted is None:
+                    return
 
 
 def _plan(reader: Reader, groups: list[_Group], refused: list[tuple[int, RowProblem]]) -> Plan:
@@ -121,7 +161,7 @@ def _plan(reader: Reader, groups: list[_Group], refused: list[tuple[int, RowProb
         )
         used |= {*layout.mapping.values(), *layout.used, *filter(None, (id_column, licence_column))}
         seen |= group.columns.first.keys()
-        parts.append(Part(layout, group.records, group.numbers, id_column, licence_column))
+        parts.append(Part(layout, group.records, group.numbers, id_column, licence_column, group.places))
     notes = _merged_notes(parts)
     if seen - used:
         notes.append(f"columns that are not used: {_listed(seen - used)}")

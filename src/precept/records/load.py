@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import gc
 import hashlib
+from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from precept.records.answers import check_answer, findings, strip_shared
-from precept.records.files import find_files, parse_file, read_bytes, split_limit
+import numpy as np
+
+from precept.records.answers import Findings, check_answer, strip_shared
+from precept.records.files import DataFile, find_files, parse_file, read_bytes, split_limit
 from precept.records.fingerprint import record_hash
-from precept.records.formats import Plan, choose_reader
+from precept.records.formats import Part, Plan, choose_reader
 from precept.records.hub import read_hub
+from precept.records.lazy import NO_PART, ChainedRows, LazyRows, RowReader, StreamedRows, label, read_places
 from precept.records.parse_json import RawRows
 from precept.records.problems import FileProblem, RowProblem
+from precept.records.stream import NotStreamed, RecordStream, open_stream
 from precept.types import Comparison, Conversation, Refusal, Row, Source
 
 
@@ -45,7 +51,7 @@ class FileReport:
 class Loaded:
     """The rows of all files in order, and a report for each file."""
 
-    rows: list[Row]
+    rows: Sequence[Row]
     files: list[FileReport]
 
     @property
@@ -54,26 +60,25 @@ class Loaded:
         return [refusal for file in self.files for refusal in file.refused if refusal.code != "not-data"]
 
 
-def load(paths: Sequence[str], *, base: Path | None = None) -> Loaded:
+def load(paths: Sequence[str], *, base: Path | None = None, stream_from: int | None = None) -> Loaded:
     """Read files, folders (in name order), ``path#500`` (the first rows) and ``hf:owner/name[:split]``.
+
+    With ``stream_from``, the rows of JSON files of so many bytes or more are read again whenever they are asked for.
 
     Relative paths start at ``base`` (default: the working directory). Rows that cannot be used are reported, never
     raised. Raises InputError for paths that are missing or cannot be opened, MissingExtra for an absent package.
     """
-    rows: list[Row] = []
+    rows: list[Sequence[Row]] = []
     reports: list[FileReport] = []
     with _collector_paused():
         for spec in paths:
             path, left = split_limit(spec, base=base)
-            for name, stem, sha256, raw in _sources(path, left, base):
-                kept, report = _read_file(name, stem, sha256, raw, limit=left)
-                rows += kept
+            for kept, report in _files(path, left, base, stream_from if left is None else None):
+                rows.append(kept)
                 reports.append(report)
-                if left is not None:
-                    left -= report.rows
-                    if left <= 0:
-                        break
-    return Loaded(rows, reports)
+    if any(isinstance(kept, LazyRows) for kept in rows):
+        return Loaded(ChainedRows(rows), reports)
+    return Loaded([row for kept in rows for row in kept], reports)
 
 
 def describe(loaded: Loaded) -> dict[str, Any]:
@@ -106,21 +111,44 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _sources(path: str, limit: int | None, base: Path | None) -> Iterator[tuple[str, str, str, RawRows | FileProblem]]:
-    """(name, stem, sha256, records or why there are none) of each file behind a path."""
+def _files(
+    path: str, limit: int | None, base: Path | None, stream_from: int | None
+) -> Iterator[tuple[Sequence[Row], FileReport]]:
+    """Rows and report of each file behind a path, up to ``limit`` rows in all."""
     if path.startswith("hf:"):
         raw = read_hub(path, limit=limit)
         digest = hashlib.sha256("".join(record_hash(record) for record in raw.records).encode()).hexdigest()
-        yield path, path.rsplit("/", 1)[-1], digest, raw
+        yield _read_file(path, path.rsplit("/", 1)[-1], digest, raw, limit=limit)
         return
     for file in find_files(path, base=base):
-        data = read_bytes(file)
-        found: RawRows | FileProblem
-        try:
-            found = parse_file(file, data, limit=limit)
-        except FileProblem as problem:
-            found = problem
-        yield file.name, file.stem, hashlib.sha256(data).hexdigest(), found
+        streamed = None if stream_from is None else _streamed(file, stream_from)
+        rows, report = streamed or _read_whole(file, limit=limit)
+        yield rows, report
+        if limit is not None:
+            limit -= report.rows
+            if limit <= 0:
+                return
+
+
+def _streamed(file: DataFile, stream_from: int) -> tuple[Sequence[Row], FileReport] | None:
+    """The rows of a large file that can be read in blocks, None for any other."""
+    plain = file.path.suffix.lower() in (".json", ".jsonl")
+    try:
+        if not plain or file.path.stat().st_size < stream_from:
+            return None
+        return _read_stream(open_stream(file.name, file.path, ending=file.ending), file.stem)
+    except (NotStreamed, FileProblem, OSError):
+        return None  # reading the whole file tells what is wrong
+
+
+def _read_whole(file: DataFile, *, limit: int | None) -> tuple[list[Row], FileReport]:
+    data = read_bytes(file)
+    found: RawRows | FileProblem
+    try:
+        found = parse_file(file, data, limit=limit)
+    except FileProblem as problem:
+        found = problem
+    return _read_file(file.name, file.stem, hashlib.sha256(data).hexdigest(), found, limit=limit)
 
 
 def _read_file(
@@ -130,38 +158,100 @@ def _read_file(
         if isinstance(raw, FileProblem):
             raise raw
         plan = choose_reader(raw, stem)
-    except FileProblem as problem:
-        refusal = Refusal(name, None, problem.reason, problem.code)
+    except FileProblem as fault:
+        refusal = Refusal(name, None, fault.reason, fault.code)
         return [], FileReport(name, None, 0, 0, 0, 0, [refusal], {}, [], sha256, None)
     kept, refused = _read_rows(plan, name, limit=limit)
-    kept, removed = strip_shared(kept, format_name=plan.reader.name)
+    change, removed = strip_shared(kept, format_name=plan.reader.name)
+    if change is not None:
+        kept = [change(row) for row in kept]
     rows: list[Row] = []
+    tally = Tally(name)
     for row in kept:
+        problem = tally.look(row)
+        if problem is None:
+            rows.append(row)
+        else:
+            refused.append(problem)
+    return rows, tally.report(plan, refused, [*raw.notes, *plan.notes, *removed], sha256=sha256)
+
+
+def _read_stream(stream: RecordStream, stem: str) -> tuple[LazyRows, FileReport]:
+    """The rows of a streamed file. Raises NotStreamed where its format needs the whole, FileProblem as reading does."""
+    plan = choose_reader(stream.raw(), stem)
+    if plan.reader.expand is not None or len(plan.parts) >= NO_PART or any(map(_out_of_order, plan.parts)):
+        raise NotStreamed
+    part_of = np.full(len(stream), NO_PART, np.uint8)
+    for number, part in enumerate(plan.parts):
+        part_of[np.array(part.places, np.int32)] = number
+    read = RowReader(stream.name, plan.reader, plan.parts, part_of)
+    first = _settled(stream, read, plan)
+    change, removed = strip_shared(first[0], format_name=plan.reader.name)
+    rows, tally, refused = first if change is None else _settled(stream, replace(read, change=change), plan)
+    return rows, tally.report(plan, refused, [*stream.notes, *plan.notes, *removed], sha256=stream.sha256)
+
+
+def _out_of_order(part: Part) -> bool:
+    places = np.array(part.places, np.int32)
+    return bool((places[1:] < places[:-1]).any())
+
+
+def _settled(stream: RecordStream, read: RowReader, plan: Plan) -> tuple[StreamedRows, Tally, list[Refusal]]:
+    """The usable rows of a stream, what was seen of them, and the refusals."""
+    tally = Tally(stream.name)
+    refused = [Refusal(stream.name, number, problem.reason, problem.code) for number, problem in plan.refused]
+    places, hashes = array("i"), array("Q")
+    for place, number, row in read_places(stream, read):
+        if isinstance(row, RowProblem):
+            refused.append(Refusal(stream.name, number, row.reason, row.code))
+        elif (refusal := tally.look(row)) is not None:
+            refused.append(refusal)
+        else:
+            places.append(place)
+            hashes.append(int(row.source.hash, 16))
+    return StreamedRows(stream, read, np.array(places, np.int32), np.array(hashes, np.uint64)), tally, refused
+
+
+class Tally:
+    """What is told of the rows of a file, seen one after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._kinds: Counter[type] = Counter()
+        self._licences: set[str] = set()
+        self._findings = Findings()
+
+    def look(self, row: Row) -> Refusal | None:
+        """Count a row, or say why it is refused."""
         try:
             check_answer(row)
         except RowProblem as problem:
-            refused.append(Refusal(name, row.source.row, problem.reason, problem.code))
-        else:
-            rows.append(row)
-    refused.sort(key=lambda refusal: refusal.row or 0)
-    empty = sum(refusal.code == "empty-answer" for refusal in refused)
-    conversations = sum(isinstance(row, Conversation) for row in rows)
-    comparisons = sum(isinstance(row, Comparison) for row in rows)
-    licences = sorted({row.source.licence for row in rows if row.source.licence})
-    report = FileReport(
-        path=name,
-        format=plan.reader.name,
-        rows=len(rows) + len(refused),
-        conversations=conversations,
-        comparisons=comparisons,
-        texts=len(rows) - conversations - comparisons,
-        refused=refused,
-        mapping=plan.mapping,
-        notes=[*raw.notes, *plan.notes, *removed, *findings(rows, empty=empty)],
-        sha256=sha256,
-        licence=", ".join(licences[:5]) or None,
-    )
-    return rows, report
+            return Refusal(self._name, row.source.row, problem.reason, problem.code)
+        self._kinds[type(row)] += 1
+        if row.source.licence:
+            self._licences.add(row.source.licence)
+        self._findings.look(row)
+        return None
+
+    def report(self, plan: Plan, refused: list[Refusal], notes: list[str], *, sha256: str) -> FileReport:
+        """The file's report; ``refused`` are sorted."""
+        refused.sort(key=lambda refusal: refusal.row or 0)
+        empty = sum(refusal.code == "empty-answer" for refusal in refused)
+        rows = self._kinds.total()
+        conversations, comparisons = self._kinds[Conversation], self._kinds[Comparison]
+        return FileReport(
+            path=self._name,
+            format=plan.reader.name,
+            rows=rows + len(refused),
+            conversations=conversations,
+            comparisons=comparisons,
+            texts=rows - conversations - comparisons,
+            refused=refused,
+            mapping=plan.mapping,
+            notes=[*notes, *self._findings.notes(empty=empty)],
+            sha256=sha256,
+            licence=", ".join(sorted(self._licences)[:5]) or None,
+        )
 
 
 def _read_rows(plan: Plan, name: str, *, limit: int | None) -> tuple[list[Row], list[Refusal]]:
@@ -183,8 +273,8 @@ def _read_rows(plan: Plan, name: str, *, limit: int | None) -> tuple[list[Row], 
                     name,
                     number,
                     record_hash(record, salt=salt),
-                    _label(record, part.licence_column) or layout.licence,
-                    _label(record, part.id_column),
+                    label(record, part.licence_column) or layout.licence,
+                    label(record, part.id_column),
                 )
                 rows.append(read(record, layout, source))
             except RowProblem as problem:
@@ -192,8 +282,3 @@ def _read_rows(plan: Plan, name: str, *, limit: int | None) -> tuple[list[Row], 
     if len(plan.parts) > 1:
         rows.sort(key=lambda row: row.source.row)
     return rows, refused
-
-
-def _label(record: Any, column: str | None) -> str | None:
-    value = record.get(column) if column else None
-    return None if value is None else str(value)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +22,8 @@ STRING_OR_TRAILING_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|,(?=\s*[\]}])',
 class RawRows:
     """Records as the file holds them, each with its row number (from 1), beside the rows that do not parse."""
 
-    records: list[Any] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
+    records: Sequence[Any] = field(default_factory=list)
+    numbers: Sequence[int] = field(default_factory=list)
     refused: list[tuple[int, RowProblem]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -76,7 +77,9 @@ def _holds_lines(body: bytes, ending: str) -> bool:
 
 
 def _parse_lines(body: bytes, *, offset: int, limit: int | None) -> RawRows:
-    raw = RawRows()
+    records: list[Any] = []
+    numbers: list[int] = []
+    raw = RawRows(records, numbers)
     lines = body.split(b"\n")
     number = 0
     for index, line in enumerate(lines):
@@ -87,20 +90,20 @@ def _parse_lines(body: bytes, *, offset: int, limit: int | None) -> RawRows:
                 continue
             try:
                 start = offset + sum(len(before) + 1 for before in lines[:index])
-                record = _parse_odd_line(line, line_number=index + 1, offset=start)
+                record = parse_odd_line(line, line_number=index + 1, offset=start)
             except RowProblem as problem:
                 number += 1
                 raw.refused.append((number, problem))
                 continue
         number += 1
-        raw.records.append(record)
-        raw.numbers.append(number)
+        records.append(record)
+        numbers.append(number)
         if limit is not None and number >= limit:
             break
     return raw
 
 
-def _parse_odd_line(line: bytes, *, line_number: int, offset: int) -> Any:
+def parse_odd_line(line: bytes, *, line_number: int, offset: int) -> Any:
     """A line that the strict parser refuses: NaN and lone surrogates pass here (the latter are refused by name
     later), anything else raises RowProblem with line and column."""
     text = decode(line, first_line=line_number, offset=offset)

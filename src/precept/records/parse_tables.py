@@ -70,15 +70,17 @@ def _with_header(lines: Iterator[list[str]]) -> RawRows:
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise FileProblem("bad-table", f"two columns of the header line have the name '{repeated[0]}'")
-    raw = RawRows()
+    records: list[Any] = []
+    numbers: list[int] = []
+    raw = RawRows(records, numbers)
     number = 0
     for cells in lines:
         if not cells:
             continue
         number += 1
         if len(cells) == len(header):
-            raw.records.append(dict(zip(header, cells, strict=True)))
-            raw.numbers.append(number)
+            records.append(dict(zip(header, cells, strict=True)))
+            numbers.append(number)
         else:
             reason = f"{len(cells)} cells under a header of {len(header)} columns"
             raw.refused.append((number, RowProblem("bad-table", reason)))
@@ -99,14 +101,16 @@ def _parse_headerless(text: str) -> RawRows:
             f"a .tsv without a header line whose {width} columns are not question, answer[, rationale]; "
             f"first line: {text.splitlines()[0]!r:.80}",
         )
-    raw = RawRows(notes=[f"no header line: the columns are read as {', '.join(names)}"])
+    records: list[Any] = []
+    numbers: list[int] = []
+    raw = RawRows(records, numbers, notes=[f"no header line: the columns are read as {', '.join(names)}"])
     if width == 3:
         raw.notes.append("a literal \\n is read as a line break")
         rows = [[cell.replace("\\n", "\n") for cell in row] for row in rows]
     for number, row in enumerate(rows, 1):
         if len(row) == width:
-            raw.records.append(dict(zip(names, row, strict=True)))
-            raw.numbers.append(number)
+            records.append(dict(zip(names, row, strict=True)))
+            numbers.append(number)
         else:
             reason = f"{len(row)} cells in a file of {width} columns"
             raw.refused.append((number, RowProblem("bad-table", reason)))

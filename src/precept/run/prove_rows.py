@@ -19,7 +19,7 @@ from precept.prove.rows import (
     train_eval_disjoint,
     vocabulary_covered,
 )
-from precept.records import normal_text
+from precept.records import text_digest
 from precept.render import Rendered
 from precept.render.store import StoredSequences
 from precept.run.blocks import BlockWork, Seen
@@ -44,7 +44,7 @@ class Asked:
 
 def row_proofs(raw: RawData, data: RenderedData, *, asked: Sequence[Row] = ()) -> list[Proof]:
     """All row proofs, over all rows of training and of evaluation; ``asked`` are those of later evaluation steps."""
-    return [*data.proofs, train_eval_disjoint(raw.train, raw.held_out, normal_text=normal_text, asked=asked)]
+    return [*data.proofs, train_eval_disjoint(raw.train, raw.held_out, text_digest=text_digest, asked=asked)]
 
 
 def proofs_of(

@@ -36,9 +36,13 @@ def data_manifest(raw: RawData, data: RenderedData) -> dict[str, Any]:
 def schedule_lines(schedule: Schedule, sequences: Sequence[TokenSequence], raw: RawData, *, steps: int) -> bytes:
     """What each step saw, a line a step: ``FILE:ROW`` with FILE an index into data_manifest.json's files."""
     index = {file.path: number for number, file in enumerate(raw.files)}
-    names = [f"{index.get(s.source.file, s.source.file)}:{s.source.row}" for s in sequences]
+
+    def name(place: int) -> str:
+        source = sequences[place].source
+        return f"{index.get(source.file, source.file)}:{source.row}"
+
     lines = [
-        orjson.dumps({"step": step + 1, "epoch": schedule.epoch(step), "rows": [names[i] for i in schedule.rows(step)]})
+        orjson.dumps({"step": step + 1, "epoch": schedule.epoch(step), "rows": [name(i) for i in schedule.rows(step)]})
         for step in range(steps)
     ]
     return b"".join(line + b"\n" for line in lines)

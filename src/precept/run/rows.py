@@ -14,14 +14,15 @@ from precept.run.settings import RunSettings
 from precept.types import Comparison, Refusal, Row
 
 NUMBER = re.compile(r"\d[\d,]*")
+STREAM_FROM = 4 << 20  # bytes of a file: with smaller ones the rows themselves take little memory
 
 
 @dataclass(frozen=True)
 class RawData:
     """Rows as read, before any tokenizer: what is trained, what is held out, and the readers' reports."""
 
-    train: list[Row]
-    held_out: list[Row]
+    train: Sequence[Row]
+    held_out: Sequence[Row]
     files: list[FileReport]
     refused: list[Refusal]
     hash: str
@@ -29,24 +30,30 @@ class RawData:
 
 def read_data(settings: RunSettings, *, method: str) -> RawData:
     """Read the training rows and the held-out rows. Needs no torch."""
-    loaded = read_rows(settings.data.data, bad_rows=settings.data.bad_rows)
-    refuse_comparisons(loaded.rows, method=method)
-    train, held_out, files, refused = list(loaded.rows), [], list(loaded.files), list(loaded.refusals)
+    loaded = _read(settings.data.data, settings, method=method)
+    train, held_out, files, refused = loaded.rows, loaded.rows[:0], list(loaded.files), list(loaded.refusals)
     if settings.data.eval_data:
-        other = read_rows(settings.data.eval_data, bad_rows=settings.data.bad_rows)
-        refuse_comparisons(other.rows, method=method)
-        held_out, files, refused = list(other.rows), files + other.files, refused + other.refusals
+        other = _read(settings.data.eval_data, settings, method=method)
+        held_out, files, refused = other.rows, files + other.files, refused + other.refusals
     elif settings.data.eval_fraction > 0:
         train, held_out = split(train, fraction=settings.data.eval_fraction, seed=settings.loop.seed)
-    return RawData(train, held_out, files, refused, data_hash([*train, *held_out]))
+    return RawData(train, held_out, files, refused, data_hash(train, held_out))
 
 
-def read_rows(paths: Sequence[str], *, bad_rows: Literal["error", "drop"]) -> Loaded:
+def _read(paths: Sequence[str], settings: RunSettings, *, method: str) -> Loaded:
+    loaded = read_rows(paths, bad_rows=settings.data.bad_rows, stream_from=STREAM_FROM)
+    if any(file.comparisons for file in loaded.files):
+        refuse_comparisons(loaded.rows, method=method)
+    return loaded
+
+
+def read_rows(paths: Sequence[str], *, bad_rows: Literal["error", "drop"], stream_from: int | None = None) -> Loaded:
     """All rows of the paths; says for each kind of file which columns were taken for what.
 
-    Raises InputError when rows are refused and ``bad_rows`` is error, and when no row is left.
+    Files of ``stream_from`` bytes or more are read again whenever their rows are asked for. Raises InputError when
+    rows are refused and ``bad_rows`` is error, and when no row is left.
     """
-    loaded = load(paths)
+    loaded = load(paths, stream_from=stream_from)
     say_mappings(loaded.files)
     settle_refusals(loaded.refusals, kept=len(loaded.rows), bad_rows=bad_rows)
     return loaded

@@ -27,7 +27,7 @@ from precept.prove.rows import (
     train_eval_disjoint,
     vocabulary_covered,
 )
-from precept.records import normal_text
+from precept.records import text_digest
 from precept.render import Rendered, Renderer, RenderSettings
 from precept.types import Conversation, Message, Refusal, Row, Source, Text, ToolCall
 
@@ -231,11 +231,11 @@ def test_a_sequence_without_a_trained_token_is_caught() -> None:
 
 def test_a_row_copied_from_the_evaluation_set_is_caught() -> None:
     held_out: list[Row] = [conversation(("user", " HI"), ("assistant", "Yes\n"), number=9)]
-    proof = train_eval_disjoint(ROWS, held_out, normal_text=normal_text)
+    proof = train_eval_disjoint(ROWS, held_out, text_digest=text_digest)
     assert not proof.ok
     assert "rows.jsonl row 9 is rows.jsonl row 1" in proof.detail
-    assert train_eval_disjoint(ROWS[1:], held_out, normal_text=normal_text).ok
-    assert not train_eval_disjoint([], [], normal_text=normal_text).applies
+    assert train_eval_disjoint(ROWS[1:], held_out, text_digest=text_digest).ok
+    assert not train_eval_disjoint([], [], text_digest=text_digest).applies
     assert not train_eval_disjoint(
-        [Text("A b", ROWS[0].source)], [Text("a  B", ROWS[0].source)], normal_text=normal_text
+        [Text("A b", ROWS[0].source)], [Text("a  B", ROWS[0].source)], text_digest=text_digest
     ).ok

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,9 +34,9 @@ class Columns:
         """The first of these columns that is there."""
         return next((name for name in names if name in self.first), None)
 
-    def values(self, name: str) -> list[Any]:
+    def values(self, name: str) -> Iterator[Any]:
         """The column's values over all records, None where a record lacks it."""
-        return [record.get(name) for record in self._records]
+        return (record.get(name) for record in self._records)
 
 
 @dataclass(frozen=True)
