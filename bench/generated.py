@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from precept.types import Conversation, Message, Source, ToolCall
 
@@ -127,7 +128,7 @@ def alpaca_rows(count: int, *, seed: int, tasks: int | None = None) -> list[Conv
 def chat_rows(count: int, *, seed: int) -> list[Conversation]:
     """Conversations of one to four rounds; every other one calls a tool in its first round."""
     writer = Writer(f"chat {seed}")
-    tools = [
+    tools: list[dict[str, Any]] = [
         {
             "type": "function",
             "function": {
@@ -141,13 +142,13 @@ def chat_rows(count: int, *, seed: int) -> list[Conversation]:
     rows = []
     for number in range(count):
         messages: list[Message] = []
-        used: tuple[dict[str, object], ...] = ()
+        used: tuple[dict[str, Any], ...] = ()
         for turn in range(writer.rng.randint(1, 4)):
             messages.append(Message("user", writer.about(14)))
             if number % 2 == 0 and turn == 0:
                 tool = writer.rng.choice(tools)
                 used = (tool,)
-                name = f"{tool['function']['name']}"  # type: ignore[index]
+                name = str(tool["function"]["name"])
                 messages.append(Message("assistant", None, tool_calls=(ToolCall(name, {"query": writer.words(3)}),)))
                 messages.append(Message("tool", writer.about(15), name=name))
             messages.append(Message("assistant", writer.about(30)))

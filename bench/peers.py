@@ -164,13 +164,13 @@ MS_SWIFT = Peer(
             "padding-free": {"padding_free": True},
         },
         {
-            "bf16 autocast": {"torch_dtype": "float32", "bf16": True},
+            "bf16 autocast": {"torch_dtype": "float32", "bf16": True, "fp16": False},
             "bf16 weights": {"torch_dtype": "bfloat16", "bf16": False},
             "float32": {"torch_dtype": "float32", "bf16": False},
         },
         "per_device_train_batch_size",
     ),
-    precision_keys=("torch_dtype", "bf16"),
+    precision_keys=("torch_dtype", "bf16", "fp16"),
 )
 
 PEERS = {peer.name: peer for peer in (TRL, LLAMA_FACTORY, LITGPT, TORCHTUNE, MS_SWIFT)}

@@ -20,7 +20,7 @@ TAIL = 30
 
 
 class SideFailed(Exception):
-    """The side raised under its settings, or its process ended; the message says why."""
+    """The side raised under its settings; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class Side:
         self.runner, self._process, self._log = runner, process, log
 
     def event(self) -> dict[str, Any]:
-        """What the runner says next. Raises SideFailed when a trial raised or the process ended."""
+        """What the runner says next. Raises SideFailed when a trial raised."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-TAIL:])
-            raise SideFailed(f"{self.runner.name}: the process ended; {self._log} closes with\n{tail}")
+            raise SystemExit(f"{self.runner.name}: the process ended; {self._log} closes with\n{tail}")
         document: dict[str, Any] = json.loads(line)
         if document["event"] == "failed":
             raise SideFailed(document["why"])

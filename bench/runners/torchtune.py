@@ -9,6 +9,7 @@ or no step; here all rows are used.
 from __future__ import annotations
 
 import json
+import runpy
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -16,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torchtune
 from omegaconf import OmegaConf
-from recipes.full_finetune_single_device import FullFinetuneRecipeSingleDevice
 from torch.utils.data import DataLoader, RandomSampler
 from torchtune.data import padded_collate_packed, padded_collate_sft
 from torchtune.datasets import PackedDataset
 
 from bench.runners.protocol import IGNORED, Job, Settings, Stopwatch, serve
 
+RECIPE = Path(torchtune.__file__).parents[1] / "recipes" / "full_finetune_single_device.py"
+"""A script, not a module: ``tune run`` runs it by its path."""
 LENGTH = 2048
 STOCK = {"batch_size": 2, "dtype": "bf16", "enable_activation_checkpointing": True, "packed": False}
 """Of the configuration that it ships for this recipe."""
@@ -73,7 +76,7 @@ def make_loader(job: Job, chosen: Settings) -> Any:
     return DataLoader(data, batch_size=chosen["batch_size"], sampler=RandomSampler(data), collate_fn=collate)
 
 
-def make_recipe(job: Job, chosen: Settings, output: str) -> FullFinetuneRecipeSingleDevice:
+def make_recipe(job: Job, chosen: Settings, output: str) -> Any:
     """The recipe, set up on the folder."""
     folder = Path(job.model)
     given = json.loads((folder / "config.json").read_text())
@@ -124,7 +127,7 @@ def make_recipe(job: Job, chosen: Settings, output: str) -> FullFinetuneRecipeSi
             },
         }
     )
-    recipe = FullFinetuneRecipeSingleDevice(cfg=config)
+    recipe = runpy.run_path(str(RECIPE))["FullFinetuneRecipeSingleDevice"](cfg=config)
     recipe.setup(cfg=config)
     return recipe
 
