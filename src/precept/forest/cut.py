@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from precept.forest.tree import order_by_prefix, sequence_lengths
+from precept.forest.tree import order_by_prefix
 from precept.types import LongArray, TokenSequence
 
 
@@ -28,13 +28,13 @@ def cut(
     changes behaviour for the whole input (a RoPE that depends on length): one forest holds only sequences
     that are longer than the same switches.
     """
-    sides = np.searchsorted(np.sort(np.asarray(switches, np.int64)), sequence_lengths(sequences))
+    sides = np.searchsorted(np.sort(np.asarray(switches, np.int64)), [len(sequence.ids) for sequence in sequences])
     forests: list[list[int]] = []
     for side in np.unique(sides):
         members = np.flatnonzero(sides == side)
         alike = [sequences[i] for i in members.tolist()]
-        order, overlap = order_by_prefix(alike, share=share)
-        line = _Line(sequence_lengths(alike)[order], overlap)
+        order, overlap, lengths = order_by_prefix(alike, share=share)
+        line = _Line(lengths, overlap)
         pieces = [piece for tree in line.trees() for piece in _cut_tree(line, tree, max_tokens)]
         forests += [sorted(members[order[forest]].tolist()) for forest in _pack(line, pieces, max_tokens)]
     return sorted(forests)

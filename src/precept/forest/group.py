@@ -56,7 +56,7 @@ def find_groups(sequences: Sequence[TokenSequence], *, size: int) -> PrefixGroup
     that have nothing but a short template in common are one run too. All sequences are sorted at once: their
     token ids are in memory meanwhile.
     """
-    rows, overlap = order_by_prefix(sequences)
+    rows, overlap, _ = order_by_prefix(sequences)
     inner = overlap[1:]
     shared_by_window = sliding_window_view(np.pad(inner, size - 1), size - 1).min(axis=1)
     closest = sliding_window_view(shared_by_window, size).max(axis=1)

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,15 +36,14 @@ def build_forest(sequences: Sequence[TokenSequence], *, share: bool = True) -> F
     what the encoder reads. The weight of a first token is dropped: nothing predicts a root. Raises InputError
     for a sequence without tokens.
     """
-    order, overlap = order_by_prefix(sequences, share=share)
-    lengths = sequence_lengths(sequences)
-    runs = _find_runs(overlap, lengths[order])
+    order, overlap, lengths = order_by_prefix(sequences, share=share)
+    runs = _find_runs(overlap, lengths)
     parent = np.arange(-1, runs.n_nodes - 1, dtype=np.int32)
     parent[runs.start[:-1][overlap == 0]] = -1
-    joined = np.flatnonzero((overlap > 0) & (overlap < lengths[order]))
+    joined = np.flatnonzero((overlap > 0) & (overlap < lengths))
     parent[runs.start[joined]] = runs.nodes(joined, overlap[joined] - 1)
     new_ids = [sequences[s].ids[shared:] for s, shared in zip(order.tolist(), overlap.tolist(), strict=True)]
-    edges, weight, answers = _collect_edges(sequences, lengths, order, runs)
+    edges, weight, answers = _collect_edges(sequences, order, runs)
     encoder_ids = tuple(s.encoder_ids for s in sequences if s.encoder_ids is not None)
     return Forest(
         ids=np.concatenate([np.empty(0, np.int32), *new_ids], dtype=np.int32),
@@ -58,38 +59,46 @@ def build_forest(sequences: Sequence[TokenSequence], *, share: bool = True) -> F
 
 def distinct_tokens(sequences: Sequence[TokenSequence]) -> int:
     """Number of nodes the forest of these sequences has, without building it."""
-    _, overlap = order_by_prefix(sequences)
-    return int(sequence_lengths(sequences).sum() - overlap.sum())
+    _, overlap, lengths = order_by_prefix(sequences)
+    return int(lengths.sum() - overlap.sum())
 
 
-def sequence_lengths(sequences: Sequence[TokenSequence]) -> LongArray:
-    """Tokens of each sequence, int64 [S]."""
-    return np.array([len(s.ids) for s in sequences], np.int64)
+class PrefixOrder(NamedTuple):
+    """Sequences sorted by their tokens. All int64 [S], in that order."""
+
+    rows: LongArray  # their indices as given
+    overlap: LongArray  # how many leading tokens each shares with the one before it
+    lengths: LongArray  # tokens of each
 
 
-def order_by_prefix(sequences: Sequence[TokenSequence], *, share: bool = True) -> tuple[LongArray, LongArray]:
-    """The sequences' indices in token order, and how many leading tokens each shares with the one before it.
+def order_by_prefix(sequences: Sequence[TokenSequence], *, share: bool = True) -> PrefixOrder:
+    """Sort sequences so that those with a common prefix are neighbours; where nothing is shared, as they are given.
 
-    Both int64 [S]. Where nothing is shared the order is the one given.
+    Reads each sequence once. Raises InputError for one without tokens.
     """
-    for index, sequence in enumerate(sequences):
+    ids: list[IntArray] = []
+    for sequence in sequences:
         if len(sequence.ids) == 0:
             raise InputError(
                 "a token sequence has no tokens",
                 code="empty-sequence",
                 where=f"{sequence.source.file}, row {sequence.source.row}",
-                found=f"sequence {index} of {len(sequences)} with 0 ids",
+                found=f"sequence {len(ids)} of {len(sequences)} with 0 ids",
                 do="drop the row",
             )
-    overlap = np.zeros(len(sequences), np.int64)
-    if not share or any(s.encoder_ids is not None for s in sequences):
-        return np.arange(len(sequences)), overlap
+        ids.append(sequence.ids)
+        share = share and sequence.encoder_ids is None
+    lengths = np.array([len(own) for own in ids], np.int64)
+    overlap = np.zeros(len(ids), np.int64)
+    if not share:
+        return PrefixOrder(np.arange(len(ids)), overlap, lengths)
     # Token ids are not negative, so their big-endian bytes sort as the ids do, and a prefix sorts first.
-    keys = [s.ids.astype(">i4").tobytes() for s in sequences]
+    keys = [own.astype(">i4").tobytes() for own in ids]
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    for i in range(1, len(order)):
-        overlap[i] = _common_prefix(sequences[order[i - 1]].ids, sequences[order[i]].ids)
-    return np.array(order, np.int64), overlap
+    for place, (before, row) in enumerate(pairwise(order), start=1):
+        overlap[place] = _common_prefix(ids[before], ids[row])
+    rows = np.array(order, np.int64)
+    return PrefixOrder(rows, overlap, lengths[rows])
 
 
 def _common_prefix(left: IntArray, right: IntArray) -> int:
@@ -155,9 +164,10 @@ def _find_runs(overlap: LongArray, lengths: LongArray) -> _Runs:
 
 
 def _collect_edges(
-    sequences: Sequence[TokenSequence], lengths: LongArray, order: LongArray, runs: _Runs
+    sequences: Sequence[TokenSequence], order: LongArray, runs: _Runs
 ) -> tuple[IntArray, FloatArray, Answers]:
     """Edges in node order, their weights summed over sequences, and each sequence's own entries."""
+    lengths = np.array([len(sequence.ids) for sequence in sequences], np.int64)
     first = np.concatenate(([0], np.cumsum(lengths)))
     weights = np.concatenate([np.empty(0, np.float32), *(sequence.weights for sequence in sequences)])
     weights[first[:-1]] = 0
