@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Another torch is another installation.
 STAMP := $(VENV)/.installed-$(firstword $(shell echo '$(TORCH)' | cksum))
 
-.PHONY: install quickstart test check format clean
+.PHONY: install quickstart test check bench format clean
 
 install: $(STAMP)
 
@@ -28,6 +28,10 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Beside TRL at its fastest settings, on every workload; the first call on a machine searches them. Wants an idle machine.
+bench: $(STAMP)
+	$(BIN)/python -m bench.sft --peer trl --size 20m
 
 format: $(STAMP)
 	$(BIN)/ruff format .
