@@ -14,13 +14,14 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from precept.models.attention import BLOCK_ATTENTION, use_block_attention
+from precept.models.attention import BLOCK_ATTENTION, round_up, use_block_attention
 from precept.models.head import Head, edge_logps, find_head
 from precept.models.masks import attention_masks
 from precept.types import Forest, LongArray
@@ -96,7 +97,10 @@ class ScoringPolicy(ABC):
 
     @abstractmethod
     def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:
-        """Hidden states [N, H] at the nodes, which ascend; with ``logits`` the model's own logits [N, V]."""
+        """Hidden states [N, H] at the nodes, which ascend; with ``logits`` the model's own logits [N, V].
+
+        Rows of no meaning may follow.
+        """
 
     def _example(self, *, logits: bool) -> Tensor:
         """Hidden states or logits of a few tokens, [1, n, H] or [1, n, V]."""
@@ -113,7 +117,7 @@ class ScoringPolicy(ABC):
         """Hidden states or logits of a batch at the given columns, [B, C, H] or [B, C, V]."""
         if not logits:
             hidden: Tensor = self.body(**inputs, use_cache=False)[0]
-            return hidden[:, columns]
+            return hidden.index_select(1, columns)
         if "logits_to_keep" in inspect.signature(self.model.forward).parameters:
             kept: Tensor = self.model(**inputs, use_cache=False, logits_to_keep=columns).logits
             return kept
@@ -149,6 +153,9 @@ class ForestPolicy(ScoringPolicy):
             use_block_attention(self.model)
 
     def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:
+        forest = with_round_size(forest)
+        if len(nodes):
+            nodes = np.pad(nodes, (0, round_up(len(nodes)) - len(nodes)), mode="edge")
         states = self._run(
             torch.as_tensor(nodes, device=self.device),
             logits=logits,
@@ -157,3 +164,22 @@ class ForestPolicy(ScoringPolicy):
             attention_mask=attention_masks(forest, self.model.config, device=self.device, dtype=self.dtype),
         )
         return states[0]
+
+
+def with_round_size(forest: Forest) -> Forest:
+    """The forest and behind it so many trees of one node that its size is a round one.
+
+    Forests of few sizes let a processor use its kernels again. Nobody asks for the nodes that are added.
+    """
+    size = forest.distinct_tokens
+    added = round_up(size) - size
+    if not added:
+        return forest
+    behind = np.arange(size, size + added, dtype=np.int32)
+    return replace(
+        forest,
+        ids=np.append(forest.ids, np.zeros(added, np.int32)),
+        depth=np.append(forest.depth, np.zeros(added, np.int32)),
+        parent=np.append(forest.parent, np.full(added, -1, np.int32)),
+        end=np.append(forest.end, behind + 1),
+    )
