@@ -4,8 +4,8 @@ The keys of a row lie in three parts: the trunk that it has in common with its n
 several samples of one prompt have in common, and its own new tokens. Attention over each part is one matrix product for
 all rows that share it; the results are joined by their logarithms of sums, as in Hydragen (2402.05099, section 3.1).
 
-Shapes: B rows, G prompts, R rows of the prompt that has most, P keys, H heads of keys, Q queries a head of keys, D width
-of a head.
+Shapes: B rows, G prompts, R rows of the prompt that has most, P keys, H heads of keys, Q queries a head of keys, D
+width of a head.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from precept.decode.paths import Trunk, find_trunks
 from precept.types import LongArray
 
 PART_ATTENTION = "forest_parts"
+FIRST_ROOM = 32  # new tokens
 LOWEST = float(torch.finfo(torch.float32).min)  # not -inf: a part may hold no key for a row
 
 _parts: ContextVar[Parts] = ContextVar("parts")
@@ -60,7 +61,7 @@ def attend(
     assert query.shape[2] == 1, "rows go on by one token at a time"
     with torch.autocast(query.device.type, enabled=False):
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        queries = query[:, :, 0].float().unflatten(1, (key.shape[1], -1)) * scale
+        queries = query[:, :, 0].float().reshape(len(query), key.shape[1], -1, query.shape[-1]) * scale
         own = _attend_to(queries, key.float(), value.float())
         output = _join([*_parts.get().attend(module.layer_idx, queries), own])
     return output.flatten(1, 2)[:, None].to(query.dtype), None
@@ -73,26 +74,23 @@ class Parts:
     """
 
     def __init__(self, layers: Sequence[tuple[Tensor, Tensor]], paths: LongArray) -> None:
-        self.trunks = find_trunks(paths)
+        starts = np.flatnonzero(np.concatenate(([True], (paths[1:] != paths[:-1]).any(axis=1))))
+        stops = np.append(starts[1:], len(paths))
+        prompts = paths[starts]
+        self.prompt = np.repeat(np.arange(len(prompts)), stops - starts)  # of each row
+        trunks = find_trunks(prompts)
+        self.trunks = [Trunk(int(starts[t.start]), int(stops[t.stop - 1]), t.length) for t in trunks]
         self.trunk_states = [
-            [[_nodes(states, paths[trunk.start, : trunk.length]) for states in pair] for pair in layers]
-            for trunk in self.trunks
+            [[_nodes(states, prompts[trunk.start, : trunk.length]) for states in pair] for pair in layers]
+            for trunk in trunks
         ]
-        lengths = (paths >= 0).sum(axis=1)
-        trunk_lengths = np.repeat([t.length for t in self.trunks], [t.stop - t.start for t in self.trunks])
-        new_prompt = np.concatenate(([True], (paths[1:] != paths[:-1]).any(axis=1)))
-        self.prompt = np.cumsum(new_prompt) - 1  # of each row
-        rests = [paths[row, trunk_lengths[row] : lengths[row]] for row in np.flatnonzero(new_prompt)]
-        columns = np.arange(max(map(len, rests)))
-        index = np.zeros((len(rests), len(columns)), np.int64)
-        present = columns < np.array([len(rest) for rest in rests])[:, None]
-        index[present] = np.concatenate(rests)
-        self.rest_states = [
-            [_nodes(states, index.ravel()).unflatten(1, index.shape).transpose(0, 1).contiguous() for states in pair]
-            for pair in layers
-        ]
-        device = layers[0][0].device
-        self.absent = torch.as_tensor(~present, device=device)[:, None, None]
+        rests = [prompts[row, t.length :] for t in trunks for row in range(t.start, t.stop)]
+        lengths = np.array([int((rest >= 0).sum()) for rest in rests])
+        present = np.arange(lengths.max()) < lengths[:, None]
+        index = np.zeros(present.shape, np.int64)
+        index[present] = np.concatenate([rest[rest >= 0] for rest in rests])
+        self.rest_states = [[_rest_states(states, index) for states in pair] for pair in layers]
+        self.absent = torch.as_tensor(~present, device=layers[0][0].device)[:, None, None]
         self._arrange()
 
     def attend(self, layer: int, queries: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -142,50 +140,48 @@ class Parts:
         if not self.trunks[index].length:
             nothing = queries.new_zeros((*queries.shape[:-1], values.shape[-1]))
             return nothing, queries.new_full(queries.shape[:-1], LOWEST)
-        rows = queries.transpose(0, 1)  # [H, B, Q, D]
-        output, logsum = _attend_to(rows.flatten(1, 2), keys, values)
-        return (
-            output.unflatten(1, rows.shape[1:3]).transpose(0, 1),
-            logsum.unflatten(1, rows.shape[1:3]).transpose(0, 1),
-        )
+        output, logsum = _attend_to(queries.transpose(0, 1).flatten(1, 2), keys, values)
+        return _apart(output, 1, queries.shape[2]).transpose(0, 1), _apart(logsum, 1, queries.shape[2]).transpose(0, 1)
 
     def _attend_to_rests(self, layer: int, queries: Tensor) -> tuple[Tensor, Tensor]:
         keys, values = self.rest_states[layer]
-        grid = (queries if self.is_even else queries[self.rows]).unflatten(0, (len(keys), -1))
-        grid = grid.transpose(1, 2)  # [G, H, R, Q, D]
+        rows = queries if self.is_even else queries[self.rows]  # [G x R, H, Q, D]
+        grid = rows.reshape(len(keys), -1, *rows.shape[1:]).transpose(1, 2)
         output, logsum = _attend_to(grid.flatten(2, 3), keys, values, absent=self.absent)
-        output = output.unflatten(2, grid.shape[2:4]).transpose(1, 2).flatten(0, 1)
-        logsum = logsum.unflatten(2, grid.shape[2:4]).transpose(1, 2).flatten(0, 1)
+        output, logsum = (_apart(found, 2, rows.shape[2]).transpose(1, 2).flatten(0, 1) for found in (output, logsum))
         return (output, logsum) if self.is_even else (output[self.places], logsum[self.places])
 
 
-class NewTokens(Cache):
+class NewTokens(Cache):  # type: ignore[misc]
     """The keys and values of each row's new tokens, in float32."""
 
     def __init__(self, layers: int) -> None:
         super().__init__(layers=[_NewTokensLayer() for _ in range(layers)])
 
 
-class _NewTokensLayer(DynamicLayer):
+class _NewTokensLayer(DynamicLayer):  # type: ignore[misc]
     """``keys`` and ``values`` are views of memory that doubles when it is full."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory: list[Tensor] = []
+        self.held = 0
+
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        if not self.is_initialized:
-            self.held = 0
-            room = [(*states.shape[:2], 32, states.shape[3]) for states in (key_states, value_states)]
-            self.memory = [torch.empty(shape, device=key_states.device) for shape in room]
-            self.is_initialized = True
-        if self.held == self.memory[0].shape[2]:
+        if not self.memory:
+            rooms = [(*states.shape[:2], FIRST_ROOM, states.shape[3]) for states in (key_states, value_states)]
+            self.memory = [torch.empty(room, device=key_states.device) for room in rooms]
+        elif self.held == self.memory[0].shape[2]:
             self.memory = [torch.cat([memory, torch.empty_like(memory)], dim=2) for memory in self.memory]
         for memory, states in zip(self.memory, (key_states, value_states), strict=True):
             memory[:, :, self.held] = states[:, :, 0]
         self.held += 1
         self.keys, self.values = (memory[:, :, : self.held] for memory in self.memory)
+        self.is_initialized = True
         return self.keys, self.values
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        if self.is_initialized:
-            self.memory = [memory[indices] for memory in self.memory]
+        self.memory = [memory[indices] for memory in self.memory]
 
 
 def _attend_to(queries: Tensor, keys: Tensor, values: Tensor, *, absent: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -208,6 +204,17 @@ def _join(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     return joined
 
 
+def _apart(states: Tensor, dim: int, size: int) -> Tensor:
+    """Rows and queries that were counted as one dimension, as two, the second of the given size."""
+    return states.reshape(*states.shape[:dim], -1, size, *states.shape[dim + 1 :])
+
+
 def _nodes(states: Tensor, nodes: LongArray) -> Tensor:
     """Keys or values [1, H, T, D] at nodes, float32 [H, n, D]."""
     return states[0].index_select(1, torch.as_tensor(nodes, device=states.device)).float()
+
+
+def _rest_states(states: Tensor, index: LongArray) -> Tensor:
+    """Keys or values [1, H, T, D] at the nodes of each prompt [G, P], float32 [G, H, P, D]."""
+    heads, width = states.shape[1], states.shape[3]
+    return _nodes(states, index.ravel()).view(heads, *index.shape, width).transpose(0, 1).contiguous()

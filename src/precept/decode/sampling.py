@@ -56,7 +56,8 @@ def drawer(sampling: Sampling) -> Pick:
 
 
 def draw_tokens(logits_BV: Tensor, uniform_B: Tensor, *, temperature: float, top_p: float) -> Tensor:
-    """The token of each row at which the cumulated probability of the likeliest tokens passes ``uniform_B`` in [0, 1)."""
+    """The token of each row at which the cumulated probability of the likeliest tokens passes ``uniform_B`` of [0, 1)
+    of what is drawn from."""
     probabilities_BV, order_BV = (logits_BV.float() / temperature).softmax(-1).sort(descending=True, stable=True)
     cumulated_BV = probabilities_BV.cumsum(-1)
     kept_B = (cumulated_BV - probabilities_BV < top_p).sum(-1).clamp_min(1)  # the likeliest stays even at top_p 0

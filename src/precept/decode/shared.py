@@ -4,7 +4,7 @@ Prompts that share definitions and worked examples are merged into forests. One 
 and values of every node and the first new token of every prompt; then all prompts of a batch go on together, those
 that have ended no longer. What prompts share is neither computed nor read more than once: ``precept.decode.parts``.
 
-Shapes: S sequences of a forest, B rows of a batch, V vocabulary.
+Shapes: S sequences of a forest, U distinct ones, B rows of a batch, V vocabulary.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class SharedPrefixSampler(BatchSampler):
 
     ``model`` is the transformers model itself; adapters stay active in its layers. ``cut`` divides prompts into
     forests of bearable size (indices), ``build_forest`` merges each, ``attention_mask`` gives what the model takes
-    as the argument of that name. Besides a batch, the keys and values of one forest are held.
+    as the argument of that name. Besides a batch, in which shared tokens count once, the keys and values of one forest
+    are held.
     """
 
     def __init__(
@@ -71,15 +72,16 @@ class SharedPrefixSampler(BatchSampler):
         # The group of the longest prompt first, so that what does not fit memory fails at once.
         for group in sorted(groups, key=lambda group: -max(len(prompts[index]) for index in group)):
             forest = self.build_forest([sequences[index] for index in group])
-            states, logits_SV = self._prefill(forest)
+            states, logits_UV, prompt = self._prefill(forest)
             for rows in self._batches(forest, [rooms[index] for index in group]):
                 batch = [group[row] for row in rows]
-                first_B = pick(logits_SV[rows], batch)
+                first_B = pick(logits_UV[prompt[rows]], batch)
                 paths = paths_to(forest, forest.answers.last[rows])
                 yield batch, self._go_on(states, paths, first_B, batch, [rooms[index] for index in batch], pick)
 
-    def _prefill(self, forest: Forest) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """Keys and values of a forest's nodes, [1, heads, T, D] in each layer, and the logits behind each prompt."""
+    def _prefill(self, forest: Forest) -> tuple[list[tuple[Tensor, Tensor]], Tensor, LongArray]:
+        """Keys and values of a forest's nodes, [1, heads, T, D] in each layer, the logits behind each distinct prompt,
+        and which of them each sequence has [S]."""
         import torch
         from transformers import DynamicCache
 
@@ -100,21 +102,22 @@ class SharedPrefixSampler(BatchSampler):
             logits = self.model(**inputs, logits_to_keep=nodes).logits
         else:
             logits = self.model(**inputs).logits[:, nodes]
-        return [(keys, values) for keys, values, *_ in cache], logits[0, torch.as_tensor(prompt, device=device)]
+        return [(keys, values) for keys, values, *_ in cache], logits[0], prompt
 
     def _batches(self, forest: Forest, rooms: Sequence[int]) -> Iterator[list[int]]:
         """Rows of a forest, neighbours in it together."""
-        ordered = np.argsort(forest.answers.last, kind="stable").tolist()
-        start, size = 0, 0
-        for place, row in enumerate(ordered):
-            before = forest.answers.last[ordered[place - 1]] if place > start else -1
-            # Nodes since the row before are not all below what the two share, but at least its own are counted.
-            own = min(int(forest.answers.last[row] - before), int(forest.depth[forest.answers.last[row]]) + 1)
-            if place > start and size + own + rooms[row] > self.max_batch_tokens:
-                yield ordered[start:place]
-                start, size = place, 0
-            size += own + rooms[row]
-        yield ordered[start:]
+        last = forest.answers.last
+        ordered = np.argsort(last, kind="stable")
+        own = np.diff(last[ordered], prepend=-1)  # nodes that no row before has: every leaf is a row's last node
+        batch: list[int] = []
+        held = 0
+        for row, nodes in zip(ordered.tolist(), own.tolist(), strict=True):
+            if batch and held + nodes + rooms[row] > self.max_batch_tokens:
+                yield batch
+                batch, held = [], 0
+            batch.append(row)
+            held += nodes + rooms[row]
+        yield batch
 
     def _go_on(
         self,
@@ -185,7 +188,9 @@ def _error_in_parts(model: Any) -> float:
 
     try:
         with evaluation_mode(model), torch.no_grad():
-            expected = [model(input_ids=whole, use_cache=False).logits[0, -1] for whole in (ids(1, 2, 4), ids(1, 2, 3, 4))]
+            expected = [
+                model(input_ids=whole, use_cache=False).logits[0, -1] for whole in (ids(1, 2, 4), ids(1, 2, 3, 4))
+            ]
             states = [pair[:2] for pair in model(input_ids=ids(1, 2, 3), use_cache=True).past_key_values]
             parts = Parts(states, np.array([[0, 1, -1], [0, 1, 2]]))
             with attending(model, parts):

@@ -8,7 +8,6 @@ import torch
 from tests.tiny import tiny_model, tiny_tokenizer
 
 from precept.decode.padded import PaddedSampler
-from precept.decode.parts import Parts
 from precept.decode.paths import find_trunks, paths_to
 from precept.decode.shared import SharedPrefixSampler, goes_on_in_parts
 from precept.forest import build_forest, cut

@@ -1,0 +1,99 @@
+"""Two programs side by side: both stay loaded, one computes at a time, and their turns alternate.
+
+A side is a process that answers each line of its standard input with a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class Side:
+    """A process that works when it is asked. What else it says goes to a log."""
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        self.log = log
+        with log.open("w") as errors:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+            )
+
+    def ask(self, **question: Any) -> dict[str, Any]:
+        """The answer to one question; a process that ended is an error with the end of its log."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps(question) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise SystemExit(f"{' '.join(map(str, self.process.args))} ended:\n{self.log.read_text()[-3000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def answer_questions(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """The other end: each answer holds what ``work`` gives, and the peak of this process's memory in MiB."""
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # libraries print
+    for line in sys.stdin:
+        answer = work(json.loads(line))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        answers.write(json.dumps(answer | {"peak_mib": peak}) + "\n")
+        answers.flush()
+
+
+def compare(ours: Side, theirs: Side, *, pairs: int, **question: Any) -> dict[str, Any]:
+    """Seconds of both sides in turns after a warm-up of each, and their ratio pair by pair."""
+    turns = [(ours.ask(**question), theirs.ask(**question)) for _ in range(pairs + 1)][1:]
+    seconds = [(mine["seconds"], other["seconds"]) for mine, other in turns]
+    ratios = [other / mine for mine, other in seconds]
+    return {
+        "ratio": {
+            "median": statistics.median(ratios),
+            "low": min(ratios),
+            "high": max(ratios),
+            "pairs": [round(ratio, 3) for ratio in ratios],
+        },
+        "ours": _summary([mine for mine, _ in seconds], turns[-1][0]),
+        "theirs": _summary([other for _, other in seconds], turns[-1][1]),
+    }
+
+
+def _summary(seconds: Sequence[float], last: dict[str, Any]) -> dict[str, Any]:
+    return {"seconds": statistics.median(seconds), "peak_mib": last["peak_mib"]}
+
+
+def make_environment(folder: Path, packages: Sequence[str]) -> Path:
+    """The interpreter of a virtual environment with a peer's packages; made once."""
+    python = folder / "bin" / "python"
+    if not python.is_file():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        install = [str(python), "-m", "pip", "install", "-q", "torch==2.13.0"]
+        subprocess.run(install, check=True)
+        subprocess.run([*install, *packages], check=True)
+    return python
