@@ -21,24 +21,34 @@ PASSES = 3
 
 @dataclass(frozen=True)
 class LlamaShape:
-    """Sizes of a Llama without grouped keys: hidden H, layers L, intermediate M, vocabulary V."""
+    """Sizes of a Llama or Qwen3: hidden H, layers L, intermediate M, vocabulary V; Q and K are the widths of all
+    queries and of all keys together."""
 
     hidden: int
     layers: int
     intermediate: int
     vocabulary: int
+    queries: int
+    keys: int
 
     @classmethod
     def read(cls, folder: Path) -> LlamaShape:
         config = json.loads((folder / "config.json").read_text())
+        heads = config["num_attention_heads"]
+        head_size = config.get("head_dim") or config["hidden_size"] // heads
         return cls(
-            config["hidden_size"], config["num_hidden_layers"], config["intermediate_size"], config["vocab_size"]
+            hidden=config["hidden_size"],
+            layers=config["num_hidden_layers"],
+            intermediate=config["intermediate_size"],
+            vocabulary=config["vocab_size"],
+            queries=heads * head_size,
+            keys=(config.get("num_key_value_heads") or heads) * head_size,
         )
 
     @property
     def body_weights(self) -> int:
-        """Weights of the layers' matrices: four H x H and three H x M each."""
-        return self.layers * (4 * self.hidden**2 + 3 * self.hidden * self.intermediate)
+        """Weights of the layers' matrices: two H x Q, two H x K and three H x M each."""
+        return self.layers * sum(inputs * outputs * count for inputs, outputs, count in self.matrices())
 
     @property
     def head_weights(self) -> int:
@@ -47,7 +57,9 @@ class LlamaShape:
     def matrices(self) -> list[tuple[int, int, int]]:
         """(inputs, outputs, how many) of the matrices of one layer."""
         return [
-            (self.hidden, self.hidden, 4),
+            (self.hidden, self.queries, 1),
+            (self.hidden, self.keys, 2),
+            (self.queries, self.hidden, 1),
             (self.hidden, self.intermediate, 2),
             (self.intermediate, self.hidden, 1),
         ]
@@ -56,14 +68,14 @@ class LlamaShape:
 def step_flops(shape: LlamaShape, forest: Forest) -> int:
     """Floating-point operations of forward and backward over one forest.
 
-    ``6 x body weights`` a node, ``6 x head weights`` a position that predicts, and for attention 4 H a pair of a node
+    ``6 x body weights`` a node, ``6 x head weights`` a position that predicts, and for attention 4 Q a pair of a node
     and one it sees (products of queries with keys, and of weights with values), layer by layer, three times.
     """
     nodes = forest.distinct_tokens
     predicting = len(np.unique(forest.parent[forest.edges]))
     pairs = int(forest.depth.astype(np.int64).sum()) + nodes  # ancestors, and the node itself
     return PASSES * (
-        2 * shape.body_weights * nodes + 2 * shape.head_weights * predicting + 4 * shape.hidden * shape.layers * pairs
+        2 * shape.body_weights * nodes + 2 * shape.head_weights * predicting + 4 * shape.queries * shape.layers * pairs
     )
 
 

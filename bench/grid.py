@@ -13,7 +13,7 @@ from bench.side import Side, SideFailed, Work, running
 
 ROWS = 32
 """Rows that a setting is timed on, after one untimed pass over them."""
-HOPELESS = 2.0
+HOPELESS = 1.5
 """A setting whose untimed pass took so many times the best time is not timed."""
 TOLERANCE = 1e-4
 """Largest difference of step-0 losses in float32 that is taken for the same objective."""
@@ -33,7 +33,7 @@ def best_settings(peer: Peer, work: Work, *, expected_loss: Callable[[], float])
     path = grid_path(peer, work)
     if path.is_file():
         document = json.loads(path.read_text())
-        if document["settings"] == {name: dict(settings) for name, settings in peer.grid.items()}:
+        if document["settings"] == {name: dict(given) for name, given in peer.grid_on(work.device).items()}:
             return fastest(document["entries"])
     wanted = expected_loss()
     entries = search(peer, work, expected_loss=wanted)
@@ -42,7 +42,7 @@ def best_settings(peer: Peer, work: Work, *, expected_loss: Callable[[], float])
         "rows": ROWS,
         "threads": work.threads,
         "expected_loss": wanted,
-        "settings": peer.grid,
+        "settings": peer.grid_on(work.device),
         "entries": entries,
     }
     path.write_text(json.dumps(document, indent=1))
@@ -61,10 +61,12 @@ def fastest(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def search(peer: Peer, work: Work, *, expected_loss: float) -> dict[str, dict[str, Any]]:
     """Name -> seconds of a pass; or the loss, where it differs; or why it failed."""
     part = Work(work.workload, work.model, work.device, work.threads, ROWS)
-    entries: dict[str, dict[str, Any]] = {name: {"settings": dict(given)} for name, given in peer.grid.items()}
+    entries: dict[str, dict[str, Any]] = {
+        name: {"settings": dict(given)} for name, given in peer.grid_on(work.device).items()
+    }
     losses = _losses(peer, part, entries)
     for entry in entries.values():
-        loss = losses[_without_precision(peer, entry["settings"])]
+        loss = losses[way_to_batch(peer, entry["settings"])]
         if isinstance(loss, str):
             entry["failed"] = loss
         elif abs(loss - expected_loss) > TOLERANCE:
@@ -85,7 +87,7 @@ def search(peer: Peer, work: Work, *, expected_loss: float) -> dict[str, dict[st
 
 def _losses(peer: Peer, part: Work, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, float | str]:
     """Step-0 loss in float32 of each way to batch rows, or why there is none."""
-    ways = {_without_precision(peer, entry["settings"]): entry["settings"] for entry in entries.values()}
+    ways = {way_to_batch(peer, entry["settings"]): entry["settings"] for entry in entries.values()}
     losses: dict[str, float | str] = {}
     with running(peer.runner, part, list(ways.values()), mode="loss") as side:
         for way in ways:
@@ -96,8 +98,15 @@ def _losses(peer: Peer, part: Work, entries: Mapping[str, Mapping[str, Any]]) ->
     return losses
 
 
-def _without_precision(peer: Peer, settings: Mapping[str, Any]) -> str:
-    return json.dumps({key: value for key, value in settings.items() if key not in peer.precision_keys}, sort_keys=True)
+def way_to_batch(peer: Peer, settings: Mapping[str, Any]) -> str:
+    """The settings as a key, without what does not matter in float32."""
+
+    def stripped(part: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in part.items() if key not in peer.precision_keys}
+        inner = {key: stripped(value) for key, value in kept.items() if isinstance(value, Mapping)}
+        return {key: value for key, value in {**kept, **inner}.items() if value != {}}
+
+    return json.dumps(stripped(settings), sort_keys=True)
 
 
 def _time(side: Side, entry: dict[str, Any], best: float) -> float:

@@ -1,4 +1,4 @@
-"""Random Llamas of two sizes around one tokenizer, written once under ``.bench/sft``."""
+"""Random models of several sizes around one tokenizer, written once under ``.bench/sft``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,29 @@ from bench.workloads import FOR_TOKENIZER, HOME, MAX_LENGTH, ROWS, draw_rows
 
 VOCABULARY = 16_384
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-SHAPES = {
-    # 8.9, 23.2, 58.7 and 124.3 million weights, of these 2.7, 10.6, 39.8 and 99.1 million in the layers.
+SHAPES: dict[str, dict[str, Any]] = {
+    # Llamas; 8.9, 23.2, 58.7 and 124.3 million weights, of these 2.7, 10.6, 39.8 and 99.1 million in the layers.
     "9m": {"hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 512},
     "20m": {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 6, "intermediate_size": 1024},
     "60m": {"hidden_size": 576, "num_hidden_layers": 10, "num_attention_heads": 9, "intermediate_size": 1536},
     "125m": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 2560},
+    # For a GPU, the shapes of Llama 3.2 1B and Qwen3 0.6B: 1,040 and 474 million weights, 973 and 440 in the layers.
+    "llama-1b": {
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "intermediate_size": 8192,
+    },
+    "qwen3-0.6b": {
+        "model_type": "qwen3",
+        "hidden_size": 1024,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "intermediate_size": 3072,
+    },
 }
 INITIALIZER_RANGE = 0.02
 
@@ -68,11 +85,11 @@ def make_model(size: str, home: Path = HOME) -> Path:
     if stamp.is_file() and stamp.read_text() == key:
         return folder
     import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     loaded = AutoTokenizer.from_pretrained(tokenizer)
-    config = LlamaConfig(
-        **SHAPES[size],
+    config = AutoConfig.for_model(
+        **{"model_type": "llama", **SHAPES[size]},
         vocab_size=VOCABULARY,
         max_position_embeddings=MAX_LENGTH,
         tie_word_embeddings=False,
@@ -82,7 +99,7 @@ def make_model(size: str, home: Path = HOME) -> Path:
         pad_token_id=loaded.pad_token_id,
     )
     torch.manual_seed(0)
-    LlamaForCausalLM(config).save_pretrained(folder)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     loaded.save_pretrained(folder)
     stamp.write_text(key)
     return folder

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Peer:
     """A tool. ``installs`` are arguments of pip, one call each, all with the torch pin before them.
 
     ``stock`` are the tool's defaults for the workload; ``grid`` names settings that may be faster. ``precision_keys``
-    are the settings that do not matter in float32.
+    are the settings that do not matter in float32. ``cuda_grid`` takes the grid's place on a GPU where it holds any.
     """
 
     name: str
@@ -37,6 +37,11 @@ class Peer:
     stock: Settings
     grid: Mapping[str, Settings]
     precision_keys: tuple[str, ...]
+    cuda_grid: Mapping[str, Settings] = field(default_factory=dict)
+
+    def grid_on(self, device: str) -> Mapping[str, Settings]:
+        """The settings to try on a device."""
+        return self.cuda_grid if device == "cuda" and self.cuda_grid else self.grid
 
     @property
     def runner(self) -> Runner:
@@ -87,7 +92,16 @@ TRL = Peer(
         },
         "per_device_train_batch_size",
     ),
-    precision_keys=("bf16", "model_init_kwargs"),
+    precision_keys=("bf16", "dtype"),
+    cuda_grid=grid(
+        {"max_length": MAX_LENGTH, "gradient_checkpointing": False, "loss_type": "nll", "bf16": True},
+        {"padded": {}, "padding-free": {"padding_free": True, "max_length": None}, "packed": {"packing": True}},
+        {
+            attention: {"model_init_kwargs": {"attn_implementation": attention}}
+            for attention in ("sdpa", "flash_attention_2", "flex_attention")
+        },
+        "per_device_train_batch_size",
+    ),
 )
 
 LLAMA_FACTORY = Peer(

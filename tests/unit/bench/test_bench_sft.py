@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from bench.flops import LlamaShape, step_flops, workload_flops
 from bench.generated import alpaca_rows, chat_rows, few_shot_rows, super_ni_rows, template_rows
-from bench.grid import fastest
+from bench.grid import fastest, way_to_batch
 from bench.peers import PEERS
 from bench.ratios import rates, ratio
 from bench.runners.protocol import IGNORED, Job
@@ -18,7 +18,7 @@ from bench.workloads import Workload, load_workload, render, save_workload
 from precept.forest import build_forest
 from precept.types import Source, TokenSequence
 
-SHAPE = LlamaShape(hidden=2, layers=1, intermediate=3, vocabulary=5)
+SHAPE = LlamaShape(hidden=2, layers=1, intermediate=3, vocabulary=5, queries=2, keys=2)
 
 
 def sequence(ids: list[int], trained: list[int]) -> TokenSequence:
@@ -33,6 +33,13 @@ def test_flops_count_each_distinct_token_once() -> None:
     # Pairs of a node and one it sees: 1 + 2 + 3 + 3 = 9, each 4 x 2 operations. With the backward pass: three times.
     assert SHAPE.body_weights == 34
     assert step_flops(SHAPE, build_forest(TWINS)) == 3 * (2 * 34 * 4 + 2 * 10 * 1 + 4 * 2 * 9)
+
+
+def test_grouped_keys_have_fewer_weights_and_no_fewer_pairs() -> None:
+    # Queries and output 2 x 4, keys and values 2 x 2, the rest 3 x 2 x 3: 16 + 8 + 18. A pair costs 4 x 4 operations.
+    grouped = LlamaShape(hidden=2, layers=1, intermediate=3, vocabulary=5, queries=4, keys=2)
+    assert grouped.body_weights == 42
+    assert step_flops(grouped, build_forest(TWINS)) == 3 * (2 * 42 * 4 + 2 * 10 * 1 + 4 * 4 * 9)
 
 
 def test_flops_of_two_steps_share_nothing() -> None:
@@ -126,3 +133,11 @@ def test_every_peer_is_tried_at_five_batch_sizes_and_in_float32() -> None:
     for peer in PEERS.values():
         assert {name.split("batch ")[1].split(",")[0] for name in peer.grid} == {"1", "2", "4", "8", "16"}
         assert any(name.endswith("float32") for name in peer.grid)
+
+
+def test_the_loss_is_asked_once_for_settings_that_differ_in_precision() -> None:
+    # Four layouts at five batch sizes, each in three precisions; on a GPU three layouts by three kinds of attention.
+    trl = PEERS["trl"]
+    assert len(trl.grid) == 60
+    assert len({way_to_batch(trl, settings) for settings in trl.grid.values()}) == 20
+    assert len({way_to_batch(trl, settings) for settings in trl.grid_on("cuda").values()}) == 45
