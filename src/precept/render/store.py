@@ -25,7 +25,7 @@ from precept.types import IntArray, LongArray, Source, TokenSequence
 HEADER = 6
 READ_AHEAD = 1 << 20
 INDEX = np.dtype([("start", np.int64), ("length", np.int32), ("place", np.int32), ("conversation", np.bool_)])
-"""21 bytes a sequence: the record's place, its ids, the row it came from, and whether that is a conversation."""
+"""17 bytes a sequence: the record's place, its ids, the row it came from, and whether that is a conversation."""
 
 
 class Packed(NamedTuple):

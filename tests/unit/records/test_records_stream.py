@@ -1,0 +1,113 @@
+"""Large files read in blocks give the same rows and reports as files read whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from precept.errors import InputError
+from precept.records import data_hash, load, split
+from precept.records import stream as stream_module
+from precept.records.lazy import LazyRows, StreamedRows
+from precept.types import Conversation
+
+
+def record(number: int, **more: object) -> dict[str, object]:
+    return {"instruction": f"Say {number} — 你好.", "input": "", "output": f"{number}." * (1 + number % 5), **more}
+
+
+def lines(*records: object) -> str:
+    return "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
+
+
+ROWS = [record(number) for number in range(60)]
+CHATS = [
+    {"messages": [{"role": "user", "content": f"}}, {{ {n}"}, {"role": "assistant", "content": "], ["}] * (1 + n % 3)}
+    for n in range(40)
+]
+ODD = [*ROWS[:7], record(7, output=""), record(8, output=None), [1], {"instruction": "a", "output": "b"}, *ROWS[8:]]
+FILES = {
+    "rows.jsonl": lines(*ROWS),
+    "no_end.jsonl": lines(*ROWS).rstrip("\n"),
+    "blank.jsonl": "\n" + lines(*ROWS[:30]) + "\n\r\n" + lines(*ROWS[30:]) + "\n",
+    "broken.jsonl": lines(*ROWS[:20])
+    + '{"instruction": \n'
+    + lines(*ROWS[20:])
+    + '{"instruction": "a", "output": NaN}\n',
+    "odd.jsonl": lines(*ODD),
+    "marked.jsonl": lines(*({"prompt": f"{n}", "completion": f" {n}<|endoftext|>"} for n in range(30))),
+    "ids.jsonl": lines(*(record(n, id=f"{n % 50}", license="cc0") for n in range(60))),
+    "lines.json": lines(*ROWS),
+    "rows.json": json.dumps(ROWS),
+    "indented.json": json.dumps(ROWS, indent=4, ensure_ascii=False),
+    "array.jsonl": json.dumps(ROWS),
+    "chats.json": json.dumps(CHATS, indent=1),
+    "odd.json": json.dumps(ODD),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_rows_and_reports_are_those_of_the_whole_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "BLOCK", 400)  # a few rows
+    (tmp_path / name).write_text(FILES[name])
+    whole, streamed = load([str(tmp_path / name)]), load([str(tmp_path / name)], stream_from=0)
+    assert isinstance(streamed.rows, LazyRows)
+    assert list(streamed.rows) == whole.rows
+    assert streamed.files == whole.files
+    assert [streamed.rows[place] for place in (0, -1, 11)] == [whole.rows[place] for place in (0, -1, 11)]
+    assert [streamed.rows[a:b] for a, b in ((0, 3), (5, 25), (25, 99), (7, 7))] == [
+        whole.rows[a:b] for a, b in ((0, 3), (5, 25), (25, 99), (7, 7))
+    ]
+    assert data_hash(streamed.rows) == data_hash(whole.rows)
+    parts = [split(rows, fraction=0.3, seed=1) for rows in (whole.rows, streamed.rows)]
+    assert [list(rows) for rows in parts[0]] == [list(rows) for rows in parts[1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("cut.json", json.dumps(ROWS)[:-40]),
+        ("comma.json", json.dumps(ROWS)[:-1] + ",]"),
+        ("wrapped.json", json.dumps({"data": ROWS})),
+        ("one.jsonl", json.dumps(ROWS[0])),
+        ("bytes.jsonl", "\xff" + lines(*ROWS)),
+        ("orders.jsonl", lines(*({"output": "a", "instruction": "b"} if n % 2 else ROWS[n] for n in range(9)))),
+    ],
+)
+def test_other_layouts_are_read_whole(name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "BLOCK", 400)
+    (tmp_path / name).write_text(text, encoding="latin-1" if name == "bytes.jsonl" else "utf-8", errors="replace")
+    whole, streamed = load([str(tmp_path / name)]), load([str(tmp_path / name)], stream_from=0)
+    assert list(streamed.rows) == list(whole.rows)
+    assert streamed.files == whole.files
+
+
+def test_files_follow_one_another_whether_streamed_or_not(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(lines(*ROWS))
+    (tmp_path / "b.jsonl").write_text(lines(*ROWS[:5]))
+    loaded = load([str(tmp_path)], stream_from=2000)
+    assert [row.source.row for row in loaded.rows][58:63] == [59, 60, 1, 2, 3]
+    assert [row.source.row for row in loaded.rows[59:62]] == [60, 1, 2]
+    assert loaded.rows[61] == load([str(tmp_path)]).rows[61]
+
+
+def test_of_a_row_twelve_bytes_stay_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(lines(*ROWS))
+    loaded = load([str(tmp_path / "a.jsonl")], stream_from=0)
+    rows = loaded.rows._files[0]  # type: ignore[attr-defined]
+    assert isinstance(rows, StreamedRows)
+    assert rows.hashes.itemsize + rows._places.itemsize == 12
+    assert isinstance(rows[0], Conversation)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(lines(*ROWS))
+    loaded = load([str(tmp_path / "a.jsonl")], stream_from=0)
+    (tmp_path / "a.jsonl").write_text(lines(*ROWS, ROWS[0]))
+    loaded.rows._files[0]._stream._at = -1  # type: ignore[attr-defined]  # forget the block in memory
+    with pytest.raises(InputError, match="changed while it was read"):
+        list(loaded.rows)
