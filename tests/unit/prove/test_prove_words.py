@@ -23,7 +23,7 @@ TEXTS = [
 
 
 def backend(**changed: Any) -> Tokenizer:
-    made = tiny_tokenizer().backend_tokenizer
+    made: Tokenizer = tiny_tokenizer().backend_tokenizer
     for name, value in changed.items():
         setattr(made, name, value)
     return made
