@@ -19,8 +19,9 @@ PACKED = 0.5 + 1 / 64 + 4 / (64 * 256)  # NF4: half a byte, a byte a block of 64
 # What a layer keeps beside the inputs and outputs of its linear layers, in hidden sizes of float32: the two
 # normalisations, which run in float32, and the residual stream.
 KEPT_BESIDE_LINEARS = 6
-MASKS = 3  # the boolean mask [T, T] and the two comparisons it is made of
-HEAD_COPIES = 3  # of one chunk in flight: logits, log-probabilities, their gradient
+MASKS = 3  # where attention is eager: the boolean mask [T, T] and the two comparisons it is made of
+HEAD_COPIES = 2  # of the logits in flight: themselves and the probabilities, later these and their gradient
+ATTENTION_COPIES = 4  # kept of each layer beside the linear layers: queries, keys, values and what attention gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,16 @@ def analytic_activations(shape: ModelShape, training: Training) -> Activations:
     time is computed again.
     """
     linear = training.compute_bytes * sum(layer.inputs + layer.outputs for layer in shape.linears)
-    whole = float(linear + MASTER * KEPT_BESIDE_LINEARS * shape.hidden * shape.layers)
+    beside = MASTER * KEPT_BESIDE_LINEARS + training.compute_bytes * ATTENTION_COPIES
+    whole = float(linear + beside * shape.hidden * shape.layers)
     if training.adapter != "none":
         whole += (MASTER + training.compute_bytes) * training.rank * len(shape.linears)
     if training.checkpointing:
         whole = whole / max(1, shape.layers) + MASTER * shape.hidden * shape.layers
-    scores = shape.attention_heads * (MASTER + training.compute_bytes) if training.eager else 0
-    layers_alive = 1 if training.checkpointing else shape.layers
-    return Activations(0.0, whole, MASKS + scores * layers_alive)
+    if not training.eager:
+        return Activations(0.0, whole, 0.0)
+    scores = shape.attention_heads * (MASTER + training.compute_bytes)
+    return Activations(0.0, whole, MASKS + scores * (1 if training.checkpointing else shape.layers))
 
 
 def fit_activations(points: Sequence[tuple[int, int]], *, analytic: Activations) -> Activations:
@@ -141,7 +144,7 @@ def _copies(shape: ModelShape, training: Training) -> int:
 
 
 def _head_bytes(shape: ModelShape, training: Training, predicted: int) -> int:
-    """Log-probabilities kept of all states, or none beyond ``kept_logits``, and a chunk in flight."""
+    """Logits of all states, or of one chunk beyond ``kept_logits``, in the precision of the arithmetic."""
     logits = predicted * shape.vocabulary
-    kept = logits if logits <= training.kept_logits else 0
-    return MASTER * (kept + HEAD_COPIES * min(logits, training.chunk_logits))
+    held = logits if logits <= training.kept_logits else training.chunk_logits
+    return HEAD_COPIES * training.compute_bytes * held

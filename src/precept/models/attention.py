@@ -1,4 +1,4 @@
-"""Attention over a forest without its empty corners, on a processor.
+"""Attention over a forest without its empty corners: in blocks on a processor, by ``precept.models.flex`` on a GPU.
 
 Nodes lie in depth-first order, so a block of neighbouring queries sees nothing but the block itself and the
 ancestors of its first node, which are a few runs of neighbours. Each block multiplies with those keys alone: for T
@@ -11,7 +11,8 @@ D width of a head.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,10 +20,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from precept.models import flex
+from precept.models.transfer import to_device
 from precept.types import Forest
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
 
 BLOCK_ATTENTION = "forest_blocks"
 BLOCK = 128
+FLEX_DEVICES = ("cuda",)
 
 
 @dataclass(frozen=True)
@@ -39,19 +46,29 @@ class Block:
     hidden: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """The blocks of a forest for one kind of layer, and which keys a query sees as a mask [1, 1, T, T] on demand."""
+    """Which keys a query sees in one kind of layer of a model on ``device``, in the form that is asked for."""
 
     forest: Forest
     window: int | None
     chunk: int | None
-    blocks: tuple[Block, ...]
+    device: torch.device
 
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """For a processor."""
+        return _make_blocks(self.forest, window=self.window, chunk=self.chunk)
+
+    @cached_property
+    def block_mask(self) -> BlockMask:
+        """For flex attention."""
+        return flex.make_block_mask(self.forest, window=self.window, chunk=self.chunk, device=self.device)
+
+    @cached_property
     def mask(self) -> Tensor:
-        """Boolean [1, 1, T, T], for what blocks cannot do."""
-        nodes = np.arange(self.forest.distinct_tokens)
-        return torch.from_numpy(visible(self.forest, nodes, nodes, window=self.window, chunk=self.chunk))[None, None]
+        """Boolean [1, 1, T, T], for what neither can do."""
+        return dense_mask(self.forest, window=self.window, chunk=self.chunk, device=self.device)
 
 
 _layouts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
@@ -85,11 +102,24 @@ def visible(
     return seen
 
 
-def stand_in(forest: Forest, *, window: int | None, chunk: int | None) -> Tensor:
+def dense_mask(forest: Forest, *, window: int | None, chunk: int | None, device: torch.device) -> Tensor:
+    """The same for all queries and keys, made on the device: boolean [1, 1, T, T]."""
+    node = torch.arange(forest.distinct_tokens, device=device)
+    end, depth = to_device(forest.end, device), to_device(forest.depth, device)
+    query, key = node[:, None], node[None, :]
+    mask = (key <= query) & (query < end[None, :])
+    if window is not None:
+        mask &= depth[:, None] - depth[None, :] < window
+    if chunk is not None:
+        mask &= depth[:, None] // chunk == depth[None, :] // chunk
+    return mask[None, None]
+
+
+def stand_in(forest: Forest, *, window: int | None, chunk: int | None, device: torch.device) -> Tensor:
     """What is given to a model in place of a mask [1, 1, T, T]: one byte that stands for the forest's layout."""
-    token = torch.zeros(1, dtype=torch.bool)
+    token = torch.zeros(1, dtype=torch.bool, device=device)
     length = forest.distinct_tokens
-    _layouts[token] = Layout(forest, window, chunk, _make_blocks(forest, window=window, chunk=chunk))
+    _layouts[token] = Layout(forest, window, chunk, device)
     return token.expand(1, 1, length, length)
 
 

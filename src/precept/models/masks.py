@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from precept.errors import InputError
-from precept.models.attention import BLOCK_ATTENTION, stand_in
+from precept.models.attention import BLOCK_ATTENTION, dense_mask, stand_in
 from precept.types import Forest
 
 MaskArgument: TypeAlias = Tensor | dict[str, Tensor]
@@ -37,9 +37,9 @@ def attention_masks(forest: Forest, config: Any, *, device: torch.device, dtype:
     masks: dict[str, Tensor] = {}
     for kind, (window, chunk) in _layers(config).items():
         if implementation == BLOCK_ATTENTION:
-            masks[kind] = stand_in(forest, window=window, chunk=chunk)
+            masks[kind] = stand_in(forest, window=window, chunk=chunk, device=device)
             continue
-        mask = _dense(forest, window=window, chunk=chunk, device=device)
+        mask = dense_mask(forest, window=window, chunk=chunk, device=device)
         masks[kind] = _additive(mask, dtype) if implementation == "eager" else mask
     return next(iter(masks.values())) if len(masks) == 1 else masks
 
@@ -59,20 +59,6 @@ def _layers(config: Any) -> dict[str, tuple[int | None, int | None]]:
         )
         for kind in sorted(kinds)
     }
-
-
-def _dense(forest: Forest, *, window: int | None, chunk: int | None, device: torch.device) -> Tensor:
-    """Boolean [1, 1, T, T]."""
-    node = torch.arange(forest.distinct_tokens, device=device)
-    end = torch.as_tensor(forest.end, device=device)
-    depth = torch.as_tensor(forest.depth, device=device)
-    query, key = node[:, None], node[None, :]
-    mask = (key <= query) & (query < end[None, :])
-    if window is not None:
-        mask &= depth[:, None] - depth[None, :] < window
-    if chunk is not None:
-        mask &= depth[:, None] // chunk == depth[None, :] // chunk
-    return mask[None, None]
 
 
 def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:

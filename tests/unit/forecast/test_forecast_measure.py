@@ -114,20 +114,26 @@ def test_growth_counts_in_the_peak() -> None:
     assert figures["peak"] == 10 + sum(parts.values()) + 70 == sum(figures["parts"].values())
 
 
+EAGER = replace(FULL, eager=True)
+
+
 def observed(**changes: object) -> Observed:
-    """The model's states and 100 + 20 bytes a token, measured at 10 and 20 tokens."""
-    parts = count_parts(SHAPE, FULL, NOTHING, tokens=0, predicted=0)
+    """The model's states and 100 + 20 bytes a token and 35 a square, measured at 10 and 20 tokens.
+
+    Eager attention counts 3 + 2 heads x 2 layers x 8 bytes = 35 a square; of one layer 19.
+    """
+    parts = count_parts(SHAPE, EAGER, NOTHING, tokens=0, predicted=0)
     base = PROCESS + sum(parts.values())
     measured = Measured(
-        ((10, base + 300 + 3 * 100), (20, base + 500 + 3 * 400)), ((10, 1.0), (30, 3.0)), 0.0, 0.5, 0.01
+        ((10, base + 300 + 35 * 100), (20, base + 500 + 35 * 400)), ((10, 1.0), (30, 3.0)), 0.0, 0.5, 0.01
     )
     after = PROCESS + parts["weights"]
-    return replace(Observed(SHAPE, FULL, after, after + 10, measured, (0, 0)), **changes)  # type: ignore[arg-type]
+    return replace(Observed(SHAPE, EAGER, after, after + 10, measured, (0, 0)), **changes)  # type: ignore[arg-type]
 
 
 def test_activations_are_what_is_left_of_the_peak() -> None:
     found = fitted_activations(observed(), SHAPE)
-    assert (found.fixed, found.per_token, found.per_square) == (100, 20, 3)
+    assert (found.fixed, found.per_token, found.per_square) == (100, 20, 35)
     assert observed().process == PROCESS
 
 
@@ -135,8 +141,8 @@ def test_activations_of_first_layers_are_scaled_to_all() -> None:
     half = replace(SHAPE, linears=SHAPE.linears[:2], layers=1)
     small = fitted_activations(observed(shape=half), half)
     whole = fitted_activations(observed(shape=half), SHAPE)
-    # counted at 20 tokens: 176 x 20 + 3 x 400 = 4,720 and 352 x 20 + 1,200 = 8,240
-    assert whole.at(20) == pytest.approx(small.at(20) * 8240 / 4720, abs=1)
+    # counted at 20 tokens: 240 x 20 + 19 x 400 = 12,400 and 480 x 20 + 35 x 400 = 23,600
+    assert whole.at(20) == pytest.approx(small.at(20) * 23600 / 12400, abs=1)
 
 
 def test_the_peak_of_the_measured_forest_is_the_measured_one() -> None:

@@ -79,20 +79,20 @@ def test_autocast_keeps_16_bit_copies_of_float32_matrices() -> None:
 
 
 def test_the_head_keeps_logits_up_to_a_bound_and_works_in_chunks() -> None:
-    # 8 states x 10 tokens = 80 logits are kept, three copies of a chunk of 20 are in flight
-    assert count_parts(SHAPE, FULL, NOTHING, tokens=9, predicted=8)["head"] == 4 * (80 + 3 * 20)
-    # 11 states make 110, more than 100: computed again instead
-    assert count_parts(SHAPE, FULL, NOTHING, tokens=12, predicted=11)["head"] == 4 * (3 * 20)
+    # 8 states x 10 tokens = 80 logits, twice
+    assert count_parts(SHAPE, FULL, NOTHING, tokens=9, predicted=8)["head"] == 4 * 2 * 80
+    # 11 states make 110, more than 100: a chunk of 20 at a time
+    assert count_parts(SHAPE, FULL, NOTHING, tokens=12, predicted=11)["head"] == 4 * 2 * 20
 
 
 def test_activations_count_both_sides_of_linear_layers() -> None:
-    # 2 x (4 + 4 + 4 + 8) x 4 bytes = 160, and 6 hidden sizes of float32 in 2 layers: 4 x 6 x 4 x 2 = 192
-    assert analytic_activations(SHAPE, FULL) == Activations(0.0, 352.0, 3)
+    # 2 x (4 + 4 + 4 + 8) x 4 bytes = 160, and 6 + 4 hidden sizes in 2 layers: 4 bytes x 10 x 4 x 2 = 320
+    assert analytic_activations(SHAPE, FULL) == Activations(0.0, 480.0, 0.0)
 
 
 def test_checkpointing_keeps_one_layer_and_the_inputs_of_all() -> None:
-    # half of 352, and 4 bytes x 4 hidden x 2 layers
-    assert analytic_activations(SHAPE, replace(FULL, checkpointing=True)).per_token == 176 + 32
+    # half of 480, and 4 bytes x 4 hidden x 2 layers
+    assert analytic_activations(SHAPE, replace(FULL, checkpointing=True)).per_token == 240 + 32
 
 
 def test_eager_attention_grows_with_the_square() -> None:

@@ -15,7 +15,7 @@ from precept.models import attention
 from precept.models import head as head_module
 from precept.models.masks import attention_masks
 from precept.models.padded import PaddedPolicy, leaf_sequences, length_batches
-from precept.models.policy import ForestPolicy
+from precept.models.policy import ForestPolicy, with_round_size
 from precept.types import Source, TokenSequence
 
 TINY = {
@@ -238,28 +238,40 @@ def test_blocks_equal_a_dense_mask_with_windows_and_shared_heads(family: str, mo
 
 
 def test_blocks_hold_runs_of_the_keys_that_their_queries_see(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "BLOCK", 2)
-    # 0-1-2 and 0-1-3-4 share two nodes, 5 stands apart; queries in blocks (0, 1), (2, 3), (4, 5)
-    forest = build_forest([seq([1, 2, 3]), seq([1, 2, 4, 5]), seq([6])])
+    """8 nodes of a row, 8 more of one that leaves it after 4, and a row of 4 apart; keys are rounded up to eights."""
+    monkeypatch.setattr(attention, "BLOCK", 4)
+    forest = build_forest([seq([1, 2, 3, 4, 5, 6, 7, 8]), seq([1, 2, 3, 4, 9, *range(6, 13)]), seq([20, 21, 22, 23])])
     token = attention.stand_in(forest, window=None, chunk=None)
-    assert token.shape == (1, 1, 6, 6) and token.untyped_storage().nbytes() == 1
+    assert token.shape == (1, 1, 20, 20) and token.untyped_storage().nbytes() == 1
     layout = attention._layouts[token._base]
     assert [(block.start, block.stop, block.runs) for block in layout.blocks] == [
-        (0, 2, ((0, 2),)),
-        (2, 4, ((0, 4),)),
-        (4, 6, ((0, 2), (3, 6))),  # node 2 is no ancestor of 4 or 5
+        (0, 4, ((0, 4), (16, 20))),  # with 16 to 19 there are eight
+        (4, 8, ((0, 8),)),
+        (8, 12, ((0, 4), (8, 12))),  # 4 to 7 are no ancestors
+        (12, 16, ((0, 4), (8, 20))),
+        (16, 20, ((12, 20),)),
     ]
-    assert [block.seen for block in layout.blocks] == [1, 2, 0]  # all see the first keys; 5 sees none of 0, 1, 3, 4
-    hidden = [block.hidden.int().tolist() for block in layout.blocks]
-    assert hidden == [[[1], [0]], [[0, 1], [1, 0]], [[0, 0, 0, 0, 1], [1, 1, 1, 1, 0]]]
-    assert layout.mask()[0, 0].int().tolist() == [
-        [1, 0, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0],
-        [1, 1, 1, 0, 0, 0],
-        [1, 1, 0, 1, 0, 0],
-        [1, 1, 0, 1, 1, 0],
-        [0, 0, 0, 0, 0, 1],
-    ]
+    assert [block.seen for block in layout.blocks] == [1, 5, 5, 9, 0]  # keys before the first that some query misses
+    assert layout.blocks[2].hidden.int().tolist() == [[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]]
+    whole = layout.mask()[0, 0]
+    for block in layout.blocks:
+        keys = [k for first, last in block.runs for k in range(first, last)]
+        assert torch.equal(~block.hidden, whole[block.start : block.stop, keys[block.seen :]])
+        assert whole[block.start : block.stop, keys[: block.seen]].all()
+        assert int(whole[block.start : block.stop].sum()) == int(whole[block.start : block.stop, keys].sum())
+    assert whole[15].nonzero()[:, 0].tolist() == [0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15]
+
+
+def test_forests_of_few_sizes_score_the_same() -> None:
+    """19 nodes are computed as 24; sizes between two powers of two are 16, and eights below 256."""
+    rounded = [attention.round_up(size) for size in (1, 8, 19, 255, 256, 257, 2047, 2049)]
+    assert rounded == [8, 8, 24, 256, 256, 272, 2048, 2176]
+    forest = build_forest([seq(list(range(1, 20)))])
+    larger = with_round_size(forest)
+    assert (larger.distinct_tokens, larger.end[18:].tolist()) == (24, [19, 20, 21, 22, 23, 24])
+    model = tiny_llama()
+    expected = row_logps(model, seq(list(range(1, 20))))
+    assert torch.allclose(ForestPolicy(model).edge_logps(forest), expected, atol=1e-5)
 
 
 def test_attention_in_blocks_leaves_no_trace_in_a_saved_folder(tmp_path: Path) -> None:
