@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -53,7 +54,8 @@ class Side:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.process.kill()
-        self.process.wait()
+        with suppress(BrokenPipeError):
+            self.process.communicate()  # closes its pipes
 
 
 def answer_questions(work: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

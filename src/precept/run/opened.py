@@ -45,12 +45,12 @@ class OpenedModel:
         return choose_policy(self.loaded.model, build=build_forest, compute_dtype=self.loaded.compute_dtype)
 
     def sampler(self, *, stop_ids: Sequence[int] | None = None) -> Sampler:
-        """Greedy generation with this model's context, and its end tokens unless others are given.
+        """Generation with this model's context, and its end tokens unless others are given.
 
         Common prefixes of prompts are computed once where that is exact.
         """
         loaded = self.loaded
-        make = self._make_shared_sampler() if self._shares_prefixes() else partial(PaddedSampler, loaded.model)
+        make = self._make_shared_sampler() if self._shares_prefixes else partial(PaddedSampler, loaded.model)
         return make(
             loaded.tokenizer,
             stop_ids=self.stop_ids if stop_ids is None else stop_ids,
@@ -68,6 +68,7 @@ class OpenedModel:
             attention_mask=partial(attention_masks, config=own.config, device=own.device, dtype=own.dtype),
         )
 
+    @cached_property
     def _shares_prefixes(self) -> bool:
         if not goes_on_in_parts(transformers_model(self.loaded.model)):
             return False
