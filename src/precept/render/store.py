@@ -24,8 +24,11 @@ from precept.types import IntArray, LongArray, Source, TokenSequence
 
 HEADER = 6
 READ_AHEAD = 1 << 20
-INDEX = np.dtype([("start", np.int64), ("length", np.int32), ("place", np.int32), ("conversation", np.bool_)])
-"""17 bytes a sequence: the record's place, its ids, the row it came from, and whether that is a conversation."""
+INDEX = np.dtype(
+    [("start", np.int64), ("length", np.int32), ("trained", np.int32), ("place", np.int32), ("conversation", np.bool_)]
+)
+"""21 bytes a sequence: the record's place, its ids, those of them that are trained, the row it came from, and whether
+that is a conversation."""
 
 
 class Packed(NamedTuple):
@@ -42,7 +45,13 @@ def pack(sequences: Sequence[TokenSequence], places: IntArray, conversations: Se
     done = 0
     for number, sequence in enumerate(sequences):
         record = _record(sequence)
-        entries[number] = done, len(sequence.ids), places[number], conversations[number]
+        entries[number] = (
+            done,
+            len(sequence.ids),
+            np.count_nonzero(sequence.weights),
+            places[number],
+            conversations[number],
+        )
         parts.append(record)
         done += len(record)
     return Packed(b"".join(parts), entries)
@@ -175,6 +184,20 @@ class StoredSequences(Sequence[TokenSequence]):
         begin = int(self.entries["start"][first]) if first < len(self) else 0
         end = int(self.entries["start"][last]) if last < len(self) else os.fstat(self.file).st_size
         return begin, end
+
+
+def sequence_lengths(sequences: Sequence[TokenSequence]) -> LongArray:
+    """Tokens of each sequence, int64 [S]; of stored ones without reading them."""
+    if isinstance(sequences, StoredSequences):
+        return sequences.lengths
+    return np.array([len(sequence.ids) for sequence in sequences], np.int64)
+
+
+def trained_tokens(sequences: Sequence[TokenSequence]) -> int:
+    """Tokens of all sequences whose weight is not 0; of stored ones without reading them."""
+    if isinstance(sequences, StoredSequences):
+        return int(sequences.entries["trained"].sum(dtype=np.int64))
+    return sum(int(np.count_nonzero(sequence.weights)) for sequence in sequences)
 
 
 def _checksum(file: int) -> int:

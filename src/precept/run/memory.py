@@ -27,6 +27,7 @@ from precept.models.folder import stored_dtype
 from precept.models.head import CHUNK_LOGITS, KEPT_LOGITS
 from precept.models.load import LoadedModel
 from precept.models.precision import STORED, choose_compute_dtype, choose_device, choose_weight_dtype
+from precept.render.store import sequence_lengths, trained_tokens
 from precept.run.console import say
 from precept.run.failures import is_out_of_memory
 from precept.run.settings import RunSettings
@@ -85,7 +86,7 @@ def tokens_per_forest(
     What was set, at least the longest sequence. ``auto`` is what keeps the device busy, halved until the free memory
     holds it; a resumed run takes its ``stored`` one, since another would round sums in another order.
     """
-    longest = max(len(sequence.ids) for sequence in sequences)
+    longest = int(sequence_lengths(sequences).max())
     wanted = settings.loop.max_tokens_per_forest
     if wanted != "auto":
         return max(longest, wanted)
@@ -109,7 +110,7 @@ def automatic_budget(
 ) -> int:
     """The largest forests that ``room`` bytes hold, by counts alone; says when they are smaller than usual."""
     activations = analytic_activations(shape, training)
-    trained = sum(int(np.count_nonzero(sequence.weights)) for sequence in sequences)
+    trained = trained_tokens(sequences)
     distinct = distinct_tokens(sequences)
 
     def needs(tokens: int) -> int:
@@ -118,7 +119,7 @@ def automatic_budget(
         held = parts["weights"] + parts["adapter"] if holds_weights else 0
         return sum(parts.values()) - held
 
-    longest = max(len(sequence.ids) for sequence in sequences)
+    longest = int(sequence_lengths(sequences).max())
     usual = max(longest, CPU_TOKENS if device.type == "cpu" else GPU_TOKENS)
     chosen = largest_fitting(usual, longest=longest, room=room, needs=needs)
     if chosen < usual:
@@ -140,7 +141,7 @@ def told_by_part(
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        longest = max(len(sequence.ids) for sequence in sequences) if tokens else 0
+        longest = int(sequence_lengths(sequences).max()) if tokens else 0
         raise explain_out_of_memory(error, base, settings, loaded=loaded, tokens=tokens, longest=longest) from error
 
 

@@ -12,6 +12,7 @@ from precept.forecast import Activations, Device, TokenCounts, analytic_activati
 from precept.forecast.devices import GIB
 from precept.forest import Schedule, build_forest, cut, distinct_tokens
 from precept.models.folder import ModelFolder
+from precept.render.store import sequence_lengths
 from precept.run.memory import Needs
 from precept.run.prepare import RenderedData
 from precept.run.settings import RunSettings
@@ -43,7 +44,7 @@ class Job:
     @cached_property
     def lengths(self) -> LongArray:
         """Tokens of each sequence."""
-        return np.array([len(sequence.ids) for sequence in self.data.train.sequences], np.int64)
+        return sequence_lengths(self.data.train.sequences)
 
     @cached_property
     def trained(self) -> LongArray:

@@ -17,6 +17,7 @@ from precept.models.load import LoadedModel, load_model, load_tokenizer
 from precept.models.probe import Chosen, choose_policy
 from precept.prove.proof import Proof
 from precept.render import Rendered, Renderer, needed_tokens
+from precept.render.store import sequence_lengths
 from precept.run.console import say
 from precept.run.prepared import prepare_rows
 from precept.run.rows import RawData, settle_refusals
@@ -115,14 +116,14 @@ def load_for_training(folder: ModelFolder, data: RenderedData, settings: RunSett
 
     torch.manual_seed(settings.loop.seed)
     loaded = load_model(folder.path, settings.model, train=True, new_tokens=data.new_tokens)
-    lengths = [len(sequence.ids) for sequence in data.train.sequences]
+    lengths = sequence_lengths(data.train.sequences)
     chosen = choose_policy(
         loaded.model,
         sharing=settings.model.sharing,
         build=build_forest,
         compute_dtype=loaded.compute_dtype,
-        longest=max(lengths),
-        tokens=(sum(lengths), distinct_tokens(data.train.sequences)),
+        longest=int(lengths.max()),
+        tokens=(int(lengths.sum()), distinct_tokens(data.train.sequences)),
     )
     for notice in [*loaded.notices, *chosen.notices]:
         say(notice)

@@ -34,6 +34,7 @@ from precept.prove.models import (
 )
 from precept.prove.proof import Proof, not_applicable
 from precept.prove.reference import adamw_steps, take_gradient
+from precept.render.store import sequence_lengths
 from precept.run.prove_steps import ProofTraining
 from precept.run.settings import RunSettings
 from precept.run.training import OBJECTIVES
@@ -109,9 +110,16 @@ def choose_rows(sequences: Sequence[TokenSequence], chosen: Chosen) -> list[Toke
     """The shortest different rows, cut to ``LONGEST`` tokens, all on one side of every length at which the model
     changes; of a row that is trained only behind the cut the last tokens count."""
     limit = min([LONGEST, *(length for length in chosen.length_switches if length > 1)])
-    different = {sequence.ids[:limit].tobytes(): sequence for sequence in reversed(sequences) if len(sequence.ids) > 1}
-    rows = []
-    for sequence in sorted(different.values(), key=lambda sequence: len(sequence.ids))[:ROWS]:
+    lengths = sequence_lengths(sequences)
+    rows: list[TokenSequence] = []
+    seen: set[bytes] = set()
+    for place in np.argsort(lengths, kind="stable")[int((lengths < 2).sum()) :].tolist():
+        sequence = sequences[place]
+        if len(rows) == ROWS:
+            break
+        if (beginning := sequence.ids[:limit].tobytes()) in seen:
+            continue
+        seen.add(beginning)
         weights = sequence.weights[:limit].copy()
         if not weights[1:].any():
             weights[-8:] = 1

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from precept.models.load import LoadedModel
@@ -15,6 +14,7 @@ from precept.models.probe import Chosen
 from precept.models.save import save_model, trainable_state
 from precept.objectives import sft
 from precept.ports import Objective
+from precept.render.store import trained_tokens
 from precept.run.card import model_card
 from precept.run.console import say
 from precept.run.held_out import HeldOut
@@ -185,7 +185,7 @@ class Run:
 
     def _say_plan(self) -> None:
         loop = self.settings.loop
-        trained = sum(int(np.count_nonzero(s.weights)) for s in self.data.train.sequences)
+        trained = trained_tokens(self.data.train.sequences)
         groups = f" in groups of {loop.group_by_prefix}" if loop.group_by_prefix else ""
         say(
             f"{len(self.data.train.sequences)} sequences, {trained:,} trained tokens, {self.total} steps of"

@@ -49,10 +49,10 @@ def test_what_was_written_is_read_by_place_by_slice_and_in_order(tmp_path: Path)
         stored[6]
 
 
-def test_the_index_takes_17_bytes_a_sequence(tmp_path: Path) -> None:
+def test_the_index_takes_21_bytes_a_sequence(tmp_path: Path) -> None:
     stored = StoredSequences.open(tmp_path, store(tmp_path))
-    assert INDEX.itemsize == 17
-    assert stored.entries.nbytes == 17 * 6
+    assert INDEX.itemsize == 21
+    assert stored.entries.nbytes == 21 * 6
 
 
 @pytest.mark.parametrize("name", ["sequences.bin", "index.npy"])

@@ -151,5 +151,5 @@ def test_the_entries_used_longest_ago_go_first(cache: Path, monkeypatch: pytest.
 def test_sequences_stay_on_disk(model: Path, rows: Path, cache: Path) -> None:
     sequences = prepare(model, rows).train.sequences
     assert isinstance(sequences, StoredSequences)
-    assert sequences.entries.nbytes == 17 * len(sequences)
+    assert sequences.entries.nbytes == 21 * len(sequences)
     assert np.array_equal(sequences.lengths, [len(one.ids) for one in sequences])
