@@ -169,26 +169,31 @@ def block_attention(
         layout = _layouts.get(attention_mask if attention_mask._base is None else attention_mask._base)  # type: ignore[no-untyped-call]
     if layout is None:
         return _plain_attention(module, query, key, value, attention_mask, **options)
-    if options.get("dropout") or options.get("position_bias") is not None:
-        return _plain_attention(module, query, key, value, layout.mask(), **options)
+    on_flex = query.device.type in FLEX_DEVICES
+    narrow = on_flex and min(query.shape[-1], value.shape[-1]) < flex.SMALLEST_HEAD
+    if narrow or options.get("dropout") or any(options.get(name) is not None for name in ("position_bias", "softcap")):
+        return _plain_attention(module, query, key, value, layout.mask, **options)
     scale = options.get("scaling")
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     # under autocast rotated queries and keys may be float32 where values are not
     device = query.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
-    output: Tensor = _BlockAttention.apply(  # type: ignore[no-untyped-call]
-        query[0].to(dtype), key[0].to(dtype), value[0].to(dtype), float(scale), layout.blocks
-    )
+    query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    if on_flex:
+        return flex.attend(query, key, value, scale=float(scale), mask=layout.block_mask).transpose(1, 2), None
+    output: Tensor = _BlockAttention.apply(query[0], key[0], value[0], float(scale), layout.blocks)  # type: ignore[no-untyped-call]
     return output[None], None
 
 
 def _plain_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
 ) -> tuple[Tensor, None]:
-    """Transformers' own sdpa function, in float32: a processor's 16-bit kernel is the slower one, three times in a step
-    that generates one token and more in a backward pass."""
+    """Transformers' own sdpa function, on a processor in float32: its 16-bit kernel is the slower one, three times in a
+    step that generates one token and more in a backward pass."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+    if query.device.type != "cpu":
+        return sdpa_attention_forward(module, query, key, value, mask, **options)[0], None
     dtype = query.dtype
     query, key, value = (states.float() if states.dtype.itemsize == 2 else states for states in (query, key, value))
     with torch.autocast(query.device.type, enabled=False):

@@ -77,8 +77,10 @@ def make_block_mask(forest: Forest, *, window: int | None, chunk: int | None, de
         else _sees_near_ancestors(*(to_device(array, device) for array in (forest.end, forest.depth, limit)))
     )
     part, whole = block_structure(forest, window=window, chunk=chunk)
-    blocks = [to_device(array, device) for matrix in (part, whole) for array in _count_and_place(matrix)]
-    return BlockMask.from_kv_blocks(*blocks, BLOCK_SIZE=BLOCK, mask_mod=rule)
+    count, place, whole_count, whole_place = (
+        to_device(array, device) for matrix in (part, whole) for array in _count_and_place(matrix)
+    )
+    return BlockMask.from_kv_blocks(count, place, whole_count, whole_place, BLOCK_SIZE=BLOCK, mask_mod=rule)
 
 
 def _sees_ancestors(end: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:

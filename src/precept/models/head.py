@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from precept.models.transfer import to_device
 from precept.types import IntArray, LongArray
 
 CHUNK_LOGITS = 2**25  # of one chunk: 64 MiB in bfloat16
 KEPT_LOGITS = 2**27  # 256 MiB in bfloat16
-CACHED_LOGITS = 2**20  # of one turn of elementwise work: 4 MiB in float32
+CACHED_LOGITS = 2**20  # of one turn of elementwise work on a processor: 4 MiB in float32
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5}  # any 16-bit type: ROUNDING
 ROUNDING = 1e-2
 
@@ -77,14 +78,14 @@ def edge_logps(head: Head, states: Tensor, row: LongArray, ids: IntArray) -> Ten
     pieces = []
     for start in range(0, max(1, len(states)), step):
         first, last = np.searchsorted(sorted_row, (start, start + step))
-        rows = torch.as_tensor(sorted_row[first:last] - start, device=states.device)
-        tokens = torch.as_tensor(sorted_ids[first:last], dtype=torch.long, device=states.device)
+        rows = to_device(sorted_row[first:last] - start, states.device)
+        tokens = to_device(sorted_ids[first:last], states.device, dtype=torch.long)
         chunk = states[start : start + step]
         if whole or not torch.is_grad_enabled():
             pieces.append(_token_logps(head, chunk, rows, tokens))
         else:
             pieces.append(checkpoint(_token_logps, head, chunk, rows, tokens, use_reentrant=False))
-    return torch.cat(pieces)[torch.as_tensor(np.argsort(order), device=states.device)]
+    return torch.cat(pieces)[to_device(np.argsort(order), states.device)]
 
 
 def _token_logps(head: Head, states: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
@@ -126,8 +127,9 @@ class _TokenLogps(torch.autograd.Function):
 
 
 def _parts(logits: Tensor) -> Iterator[slice]:
-    """Rows of at most CACHED_LOGITS logits at a time."""
-    step = max(1, CACHED_LOGITS // max(1, logits.shape[-1]))
+    """Rows of at most CACHED_LOGITS logits at a time; on a GPU, which waits for each turn to be given, more."""
+    turn = CACHED_LOGITS if logits.device.type == "cpu" else CHUNK_LOGITS
+    step = max(1, turn // max(1, logits.shape[-1]))
     for start in range(0, len(logits), step):
         yield slice(start, start + step)
 

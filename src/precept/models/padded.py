@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from precept.models.head import Head
 from precept.models.policy import ScoringPolicy
+from precept.models.transfer import to_device
 from precept.types import Forest, IntArray, LongArray
 
 SHORTEST_IN_BATCH = 0.75  # of the longest: padding wastes less than a quarter of a batch
@@ -76,7 +77,7 @@ class PaddedPolicy(ScoringPolicy):
         return inputs
 
     def _index(self, array: LongArray | IntArray) -> Tensor:
-        return torch.as_tensor(array, dtype=torch.long, device=self.device)
+        return to_device(array, self.device, dtype=torch.long)
 
 
 class EncoderDecoderPolicy(PaddedPolicy):

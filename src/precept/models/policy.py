@@ -21,9 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from precept.models.attention import BLOCK_ATTENTION, round_up, use_block_attention
+from precept.models import flex
+from precept.models.attention import BLOCK_ATTENTION, FLEX_DEVICES, round_up, use_block_attention
 from precept.models.head import Head, edge_logps, find_head
 from precept.models.masks import attention_masks
+from precept.models.transfer import to_device
 from precept.types import Forest, LongArray
 
 
@@ -73,9 +75,9 @@ class ScoringPolicy(ABC):
         """
         logps = self.edge_logps(forest)
         answers = forest.answers
-        entry = torch.as_tensor(answers.edge, device=logps.device)
-        weight = torch.as_tensor(answers.weight, device=logps.device)
-        sequence = torch.as_tensor(np.repeat(np.arange(len(answers.last)), np.diff(answers.start)), device=logps.device)
+        entry = to_device(answers.edge, logps.device)
+        weight = to_device(answers.weight, logps.device)
+        sequence = to_device(np.repeat(np.arange(len(answers.last)), np.diff(answers.start)), logps.device)
         terms = logps[entry] * (weight.clamp_min(0) if weighted else (weight > 0).float())
         return torch.zeros(len(answers.last), device=logps.device).index_add(0, sequence, terms)
 
@@ -84,7 +86,7 @@ class ScoringPolicy(ABC):
         nodes, row = np.unique(forest.answers.last, return_inverse=True)
         with self.autocast():
             states = self._states(forest, nodes, logits=False)
-        return states[torch.as_tensor(row, device=states.device)].float()
+        return states[to_device(row, states.device)].float()
 
     @property
     def body(self) -> nn.Module:
@@ -133,7 +135,7 @@ class ForestPolicy(ScoringPolicy):
     """Runs a forest as one row of T tokens whose positions are depths and whose mask lets a node see its
     ancestors.
 
-    Needs sdpa or eager attention. On a processor sdpa is replaced by the same attention in blocks, which
+    Needs sdpa or eager attention. Sdpa is replaced by the same attention in blocks, on a GPU by flex attention, which
     skips what no node of a block sees; a model that makes masks of its own out of the one given needs it ``dense``.
     """
 
@@ -149,33 +151,34 @@ class ForestPolicy(ScoringPolicy):
         implementation = self.model.config._attn_implementation
         if dense and implementation == BLOCK_ATTENTION:
             self.model.set_attn_implementation("sdpa")
-        elif not dense and self.device.type == "cpu" and implementation == "sdpa":
+        elif not dense and implementation == "sdpa":
             use_block_attention(self.model)
 
     def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:
-        forest = with_round_size(forest)
+        on_flex = self.device.type in FLEX_DEVICES and self.model.config._attn_implementation == BLOCK_ATTENTION
+        size = forest.distinct_tokens
+        forest = filled_up(forest, flex.padded_size(size) if on_flex else round_up(size))
         if len(nodes):
             nodes = np.pad(nodes, (0, round_up(len(nodes)) - len(nodes)), mode="edge")
         states = self._run(
-            torch.as_tensor(nodes, device=self.device),
+            to_device(nodes, self.device),
             logits=logits,
-            input_ids=torch.as_tensor(forest.ids, dtype=torch.long, device=self.device)[None],
-            position_ids=torch.as_tensor(forest.depth, dtype=torch.long, device=self.device)[None],
+            input_ids=to_device(forest.ids, self.device, dtype=torch.long)[None],
+            position_ids=to_device(forest.depth, self.device, dtype=torch.long)[None],
             attention_mask=attention_masks(forest, self.model.config, device=self.device, dtype=self.dtype),
         )
         return states[0]
 
 
-def with_round_size(forest: Forest) -> Forest:
-    """The forest and behind it so many trees of one node that its size is a round one.
+def filled_up(forest: Forest, size: int) -> Forest:
+    """The forest and behind it so many trees of one node that it has ``size`` nodes.
 
-    Forests of few sizes let a processor use its kernels again. Nobody asks for the nodes that are added.
+    Forests of few sizes let a device use its kernels again. Nobody asks for the nodes that are added.
     """
-    size = forest.distinct_tokens
-    added = round_up(size) - size
+    added = size - forest.distinct_tokens
     if not added:
         return forest
-    behind = np.arange(size, size + added, dtype=np.int32)
+    behind = np.arange(forest.distinct_tokens, size, dtype=np.int32)
     return replace(
         forest,
         ids=np.append(forest.ids, np.zeros(added, np.int32)),

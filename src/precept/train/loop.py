@@ -124,14 +124,18 @@ class Totals:
 def accumulate(policy: Policy, objective: Objective, forests: Iterable[Forest]) -> Totals:
     """Back-propagate the sum of each forest, as it is, into the gradients that are there."""
     totals = Totals()
+    sums = []
     for forest in forests:
         loss = objective(policy, forest)
         loss.sum.backward()  # type: ignore[no-untyped-call]
-        totals.loss += float(loss.sum.detach())
+        sums.append(loss.sum.detach())
         totals.count += loss.count
         totals.real_tokens += forest.real_tokens
         totals.distinct_tokens += forest.distinct_tokens
         totals.trained_tokens += len(forest.answers.edge)
+    # read once, at the end: each reading waits until a GPU has done all that it was given
+    for value in torch.stack(sums).tolist() if sums else []:
+        totals.loss += value
     return totals
 
 

@@ -15,7 +15,7 @@ from precept.models import attention
 from precept.models import head as head_module
 from precept.models.masks import attention_masks
 from precept.models.padded import PaddedPolicy, leaf_sequences, length_batches
-from precept.models.policy import ForestPolicy, with_round_size
+from precept.models.policy import ForestPolicy, filled_up
 from precept.types import Source, TokenSequence
 
 TINY = {
@@ -241,7 +241,7 @@ def test_blocks_hold_runs_of_the_keys_that_their_queries_see(monkeypatch: pytest
     """8 nodes of a row, 8 more of one that leaves it after 4, and a row of 4 apart; keys are rounded up to eights."""
     monkeypatch.setattr(attention, "BLOCK", 4)
     forest = build_forest([seq([1, 2, 3, 4, 5, 6, 7, 8]), seq([1, 2, 3, 4, 9, *range(6, 13)]), seq([20, 21, 22, 23])])
-    token = attention.stand_in(forest, window=None, chunk=None)
+    token = attention.stand_in(forest, window=None, chunk=None, device=torch.device("cpu"))
     assert token.shape == (1, 1, 20, 20) and token.untyped_storage().nbytes() == 1
     layout = attention._layouts[token._base]
     assert [(block.start, block.stop, block.runs) for block in layout.blocks] == [
@@ -253,7 +253,7 @@ def test_blocks_hold_runs_of_the_keys_that_their_queries_see(monkeypatch: pytest
     ]
     assert [block.seen for block in layout.blocks] == [1, 5, 5, 9, 0]  # keys before the first that some query misses
     assert layout.blocks[2].hidden.int().tolist() == [[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]]
-    whole = layout.mask()[0, 0]
+    whole = layout.mask[0, 0]
     for block in layout.blocks:
         keys = [k for first, last in block.runs for k in range(first, last)]
         assert torch.equal(~block.hidden, whole[block.start : block.stop, keys[block.seen :]])
@@ -267,7 +267,7 @@ def test_forests_of_few_sizes_score_the_same() -> None:
     rounded = [attention.round_up(size) for size in (1, 8, 19, 255, 256, 257, 2047, 2049)]
     assert rounded == [8, 8, 24, 256, 256, 272, 2048, 2176]
     forest = build_forest([seq(list(range(1, 20)))])
-    larger = with_round_size(forest)
+    larger = filled_up(forest, 24)
     assert (larger.distinct_tokens, larger.end[18:].tolist()) == (24, [19, 20, 21, 22, 23, 24])
     model = tiny_llama()
     expected = row_logps(model, seq(list(range(1, 20))))
