@@ -154,7 +154,7 @@ LITGPT = Peer(
 TORCHTUNE = Peer(
     name="torchtune",
     module="bench.runners.torchtune",
-    installs=(("torchtune==0.6.1", "torchao==0.12.0"),),
+    installs=(("torchtune==0.6.1", "torchao==0.11.0"),),
     stock={},
     grid=grid(
         {"enable_activation_checkpointing": False},
