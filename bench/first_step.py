@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -49,10 +50,10 @@ def write_conversations(path: Path, rows: int) -> Path:
 
 
 def until(command: Sequence[str], env: Mapping[str, str], done: Callable[[str], bool], log: Path) -> float:
-    """Seconds until ``done`` says so of the command's log; the command is ended then."""
+    """Seconds until ``done`` says so of the command's log; the command and all it started are ended then."""
     began = time.perf_counter()
     with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=dict(env))
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=dict(env), start_new_session=True)
     try:
         while not done(log.read_text(errors="replace")):
             if process.poll() is not None and not done(log.read_text(errors="replace")):
@@ -62,7 +63,7 @@ def until(command: Sequence[str], env: Mapping[str, str], done: Callable[[str], 
             time.sleep(POLL)
         return time.perf_counter() - began
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # ``trl`` starts a process of its own
         process.wait()
 
 
