@@ -32,12 +32,15 @@ class Faults:
 
 @dataclass
 class Tally:
-    """Sums over rows. A subclass has fields that can be added, and dicts in which the earlier entry counts."""
+    """Sums over rows. Fields are other tallies, what can be added, or dicts in which the earlier entry counts."""
 
     def add(self, later: Self) -> None:
         """Add what was seen in the next block."""
         for one in fields(self):
             mine, other = getattr(self, one.name), getattr(later, one.name)
+            if isinstance(mine, Tally):
+                mine.add(other)
+                continue
             if isinstance(mine, dict) and not isinstance(mine, Counter):
                 total: Any = other | mine
             elif isinstance(mine, np.ndarray):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -69,7 +70,9 @@ class Words:
         if text.isascii():
             if length != len(text):
                 return None
-            return ids, np.stack([bounds[:-1], bounds[1:]], axis=1)
+            offsets = np.empty((len(ids), 2), np.int64)
+            offsets[:, 0], offsets[:, 1] = bounds[:-1], bounds[1:]
+            return ids, offsets
         data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
         if length != len(data):
             return None
@@ -108,7 +111,7 @@ def words_of(backend: Any) -> Words | None:
     specials = {token["content"]: token["id"] for token in added}
     longest_first = sorted(specials, key=len, reverse=True)
     try:
-        special = regex.compile(f"({'|'.join(map(regex.escape, longest_first)) or '(?!)'})")
+        special = re.compile(f"({'|'.join(map(re.escape, longest_first)) or '(?!)'})")
         words = regex.compile(pattern)
     except regex.error:
         return None

@@ -136,7 +136,7 @@ def _streamed(file: DataFile, stream_from: int) -> tuple[Sequence[Row], FileRepo
     try:
         if not plain or file.path.stat().st_size < stream_from:
             return None
-        return _read_stream(open_stream(file.name, file.path, ending=file.ending), file.stem)
+        return _read_stream(open_stream(file.name, file.path.absolute(), ending=file.ending), file.stem)
     except (NotStreamed, FileProblem, OSError):
         return None  # reading the whole file tells what is wrong
 

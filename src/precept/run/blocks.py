@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +36,8 @@ from precept.types import Conversation, Row
 BLOCK = 2048  # rows; what is looked up once for rows of a shape is looked up once a block
 FEWEST_FOR_PROCESSES = 8 * BLOCK
 
+END_WITH_PARENT = 1  # PR_SET_PDEATHSIG: a killed run leaves no process behind
+
 R = TypeVar("R")
 
 
@@ -47,10 +51,6 @@ class Seen(Tally):
     openings: Openings
     vocabulary: Vocabulary
     accounts: Accounts
-
-    def add(self, later: Seen) -> None:
-        for name in ("masks", "terminators", "shapes", "openings", "vocabulary", "accounts"):
-            getattr(self, name).add(getattr(later, name))
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,8 @@ _inherited: list[Any] = []
 
 
 def _begin(work: object, rows: Sequence[Row]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
+    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # each process has a core of its own
     gc.freeze()
     _inherited[:] = [work, rows]

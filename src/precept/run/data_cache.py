@@ -10,7 +10,9 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +25,8 @@ from precept.run.console import say
 
 CODE = ("records", "render", "prove", "run/blocks.py", "run/prepared.py", "types.py")
 LIBRARIES = ("transformers", "tokenizers", "jinja2", "numpy", "orjson", "regex")
+PARTIAL = "partial-"
+ABANDONED = 7 * 24 * 3600  # seconds
 TOKENIZER_FILES = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -69,9 +73,10 @@ def read_entry(folder: Path) -> Any | None:
         content = whole["content"]
         if _digest(content) != whole["sha256"]:
             return None
-        os.utime(folder / "result.json")  # used now: what goes first is decided by it, and nothing else
     except (OSError, ValueError, TypeError, KeyError):
         return None
+    with suppress(OSError):
+        os.utime(folder / "result.json")  # used now: what goes first is decided by it, and nothing else
     return content
 
 
@@ -82,7 +87,7 @@ def make_entry(folder: Path, fill: Callable[[Path], Any]) -> bool:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=folder.parent))
+        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
     except OSError:
         say(f"the rendered rows are not kept: {folder.parent} cannot be written")
         return False
@@ -90,7 +95,8 @@ def make_entry(folder: Path, fill: Callable[[Path], Any]) -> bool:
         content = fill(partial)
         (partial / "result.json").write_bytes(orjson.dumps({"sha256": _digest(content), "content": content}))
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        with suppress(OSError):  # another process made the same entry meanwhile
+            os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return True
@@ -105,6 +111,9 @@ def drop_oldest(kept: Path) -> None:
     bound = float(os.environ.get("PRECEPT_CACHE_GB") or 20) * 1e9
     sizes, used = {}, {}
     for folder in kept.parent.iterdir():
+        if folder.name.startswith(PARTIAL):
+            _drop_abandoned(folder)
+            continue
         try:
             sizes[folder] = sum(file.stat().st_size for file in folder.iterdir())
             used[folder] = (folder / "result.json").stat().st_mtime
@@ -116,3 +125,10 @@ def drop_oldest(kept: Path) -> None:
         if folder != kept:
             shutil.rmtree(folder, ignore_errors=True)
             del sizes[folder]
+
+
+def _drop_abandoned(folder: Path) -> None:
+    """Remove what a process left that was killed; another one may still be writing to a younger folder."""
+    with suppress(OSError):
+        if time.time() - folder.stat().st_mtime > ABANDONED:
+            shutil.rmtree(folder)

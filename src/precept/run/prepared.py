@@ -59,12 +59,13 @@ def prepare_rows(
         unread=len(raw.refused),
         policy=f"bad_rows={flat['bad_rows']}, over_length={flat['over_length']}",
     )
-    render = {**settings.render.model_dump(mode="json"), "max_length": renderer.max_length}
+    date = renderer.template_date.isoformat() if "strftime_now" in renderer.chat_template else None
+    render = settings.render.model_dump(mode="json", exclude={"template_date"})
     named = {
         "rows": [raw.hash, len(raw.train), len(raw.held_out)],
         "files": [[file.path, file.sha256, file.rows, file.mapping] for file in raw.files],
-        "template": [renderer.chat_template, own_template, renderer.template_date.isoformat()],
-        "render": render,
+        "template": [renderer.chat_template, own_template, date],
+        "render": [render, renderer.max_length],
         "model": [embeddings, *(folder.config.get(name) for name in DECODER)],
         "asked": asdict(asked),
     }

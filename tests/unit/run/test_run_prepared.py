@@ -95,6 +95,10 @@ def test_what_matters_makes_another_entry(model: Path, rows: Path, cache: Path, 
     assert rows.stat().st_size == stamp.st_size
     assert prepares_anew(), "one byte of one row, at the same size and time"
     assert not prepares_anew(learning_rate=1e-3), "what the sequences do not depend on"
+    os.utime(rows)
+    assert not prepares_anew(), "a file that was touched"
+    assert prepares_anew(chat_template="chatml"), "the changed file in another template"
+    assert not prepares_anew(chat_template="chatml", date=datetime.date(2030, 1, 1)), "which prints no date"
 
 
 @pytest.mark.parametrize("name", ["0/sequences.bin", "0/index.npy", "result.json"])
