@@ -31,21 +31,21 @@ def best_settings(peer: Peer, work: Work, *, expected_loss: Callable[[], float])
     ``expected_loss`` gives the other side's on the grid's rows; it is asked only for a search.
     """
     path = grid_path(peer, work)
-    if path.is_file():
-        document = json.loads(path.read_text())
-        if document["settings"] == {name: dict(given) for name, given in peer.grid_on(work.device).items()}:
-            return fastest(document["entries"])
-    wanted = expected_loss()
-    entries = search(peer, work, expected_loss=wanted)
-    document = {
-        "peer": peer.name,
-        "rows": ROWS,
-        "threads": work.threads,
-        "expected_loss": wanted,
-        "settings": peer.grid_on(work.device),
-        "entries": entries,
-    }
-    path.write_text(json.dumps(document, indent=1))
+    settings = {name: dict(given) for name, given in peer.grid_on(work.device).items()}
+    document = json.loads(path.read_text()) if path.is_file() else {}
+    part = Work(work.workload, work.model, work.device, work.threads, ROWS)
+    if document.get("settings") != settings:
+        wanted = expected_loss()
+        entries = check_losses(peer, part, settings, expected_loss=wanted)
+        about = {"peer": peer.name, "rows": ROWS, "threads": work.threads, "expected_loss": wanted}
+        document = {**about, "settings": settings, "entries": entries}
+    entries = document["entries"]
+
+    def keep() -> None:
+        path.write_text(json.dumps(document, indent=1))
+
+    keep()
+    time_entries(peer, part, entries, keep=keep)
     return fastest(entries)
 
 
@@ -58,12 +58,11 @@ def fastest(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {"name": name, **timed[name]}
 
 
-def search(peer: Peer, work: Work, *, expected_loss: float) -> dict[str, dict[str, Any]]:
-    """Name -> seconds of a pass; or the loss, where it differs; or why it failed."""
-    part = Work(work.workload, work.model, work.device, work.threads, ROWS)
-    entries: dict[str, dict[str, Any]] = {
-        name: {"settings": dict(given)} for name, given in peer.grid_on(work.device).items()
-    }
+def check_losses(
+    peer: Peer, part: Work, settings: Mapping[str, Mapping[str, Any]], *, expected_loss: float
+) -> dict[str, dict[str, Any]]:
+    """An entry for each of the settings, with its step-0 loss, or why it is not to be timed."""
+    entries: dict[str, dict[str, Any]] = {name: {"settings": dict(given)} for name, given in settings.items()}
     losses = _losses(peer, part, entries)
     for entry in entries.values():
         loss = losses[way_to_batch(peer, entry["settings"])]
@@ -73,16 +72,23 @@ def search(peer: Peer, work: Work, *, expected_loss: float) -> dict[str, dict[st
             entry["failed"] = f"another loss: {loss:.6f}, not {expected_loss:.6f}"
         else:
             entry["loss"] = loss
-    alike = {name: entry for name, entry in entries.items() if "failed" not in entry}
-    with running(peer.runner, part, [e["settings"] for e in alike.values()], repetitions=2) as side:
-        best = float("inf")
-        for name, entry in alike.items():
+    return entries
+
+
+def time_entries(peer: Peer, part: Work, entries: Mapping[str, dict[str, Any]], *, keep: Callable[[], None]) -> None:
+    """Time what is left of a search; ``keep`` is called after each entry, so that a broken one goes on there."""
+    left = {name: entry for name, entry in entries.items() if not {"failed", "first_seconds"} & entry.keys()}
+    if not left:
+        return
+    best = min((entry["seconds"] for entry in entries.values() if "seconds" in entry), default=float("inf"))
+    with running(peer.runner, part, [entry["settings"] for entry in left.values()], repetitions=2) as side:
+        for name, entry in left.items():
             try:
                 best = min(best, _time(side, entry, best))
             except SideFailed as error:
                 entry["failed"] = str(error)
+            keep()
             print(f"{peer.name}: {name}: {entry.get('seconds') or entry}", file=sys.stderr)
-    return entries
 
 
 def _losses(peer: Peer, part: Work, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, float | str]:
