@@ -30,6 +30,7 @@ from precept.models.precision import STORED, choose_compute_dtype, choose_device
 from precept.render.store import sequence_lengths, trained_tokens
 from precept.run.console import say
 from precept.run.failures import is_out_of_memory
+from precept.run.row_order import spread
 from precept.run.settings import RunSettings
 from precept.types import TokenSequence
 
@@ -110,8 +111,8 @@ def automatic_budget(
 ) -> int:
     """The largest forests that ``room`` bytes hold, by counts alone; says when they are smaller than usual."""
     activations = analytic_activations(shape, training)
-    trained = trained_tokens(sequences)
-    distinct = distinct_tokens(sequences)
+    some = spread(sequences)
+    trained, distinct = trained_tokens(some), distinct_tokens(some)
 
     def needs(tokens: int) -> int:
         predicted = min(tokens, -(-tokens * trained // distinct))

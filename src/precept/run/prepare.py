@@ -20,6 +20,7 @@ from precept.render import Rendered, Renderer, needed_tokens
 from precept.render.store import sequence_lengths
 from precept.run.console import say
 from precept.run.prepared import prepare_rows
+from precept.run.row_order import spread
 from precept.run.rows import RawData, settle_refusals
 from precept.run.settings import RunSettings
 from precept.types import Conversation, Forest, Row, TokenSequence
@@ -116,14 +117,14 @@ def load_for_training(folder: ModelFolder, data: RenderedData, settings: RunSett
 
     torch.manual_seed(settings.loop.seed)
     loaded = load_model(folder.path, settings.model, train=True, new_tokens=data.new_tokens)
-    lengths = sequence_lengths(data.train.sequences)
+    some = spread(data.train.sequences)
     chosen = choose_policy(
         loaded.model,
         sharing=settings.model.sharing,
         build=build_forest,
         compute_dtype=loaded.compute_dtype,
-        longest=int(lengths.max()),
-        tokens=(int(lengths.sum()), distinct_tokens(data.train.sequences)),
+        longest=int(sequence_lengths(data.train.sequences).max()),
+        tokens=(int(sequence_lengths(some).sum()), distinct_tokens(some)),
     )
     for notice in [*loaded.notices, *chosen.notices]:
         say(notice)
