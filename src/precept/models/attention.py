@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 BLOCK_ATTENTION = "forest_blocks"
 BLOCK = 128
-FLEX_DEVICES = ("cuda",)
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,7 @@ def block_attention(
         layout = _layouts.get(attention_mask if attention_mask._base is None else attention_mask._base)  # type: ignore[no-untyped-call]
     if layout is None:
         return _plain_attention(module, query, key, value, attention_mask, **options)
-    on_flex = query.device.type in FLEX_DEVICES
+    on_flex = query.device.type in flex.DEVICES
     narrow = on_flex and min(query.shape[-1], value.shape[-1]) < flex.SMALLEST_HEAD
     if narrow or options.get("dropout") or any(options.get(name) is not None for name in ("position_bias", "softcap")):
         return _plain_attention(module, query, key, value, layout.mask, **options)

@@ -23,6 +23,8 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 from precept.models.transfer import to_device
 from precept.types import Forest
 
+DEVICES = ("cuda",)
+BACKEND: str | Callable[..., Any] = "inductor"  # of torch.compile
 BLOCK = 128  # of queries and of keys: what flex attention's kernels are tuned for
 SMALLEST_HEAD = 16  # narrower ones do not fill a tensor core's tile, and flex attention refuses them
 KERNELS = 256  # sizes up to 65,536 x full and limited layers x training and scoring are 224; torch's own limit is 8
@@ -109,15 +111,15 @@ def _count_and_place(seen: BoolMatrix) -> tuple[np.ndarray[Any, Any], np.ndarray
 def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float, mask: BlockMask) -> Tensor:
     """Query [1, G * R, T, D], key [1, G, T, D] and value [1, G, T, E] of one precision to output [1, G * R, T, E]."""
     shared = query.shape[1] != key.shape[1]
-    output: Tensor = _kernel()(query, key, value, block_mask=mask, scale=scale, enable_gqa=shared)
+    output: Tensor = _kernel(BACKEND)(query, key, value, block_mask=mask, scale=scale, enable_gqa=shared)
     return output
 
 
 @cache
-def _kernel() -> Callable[..., Tensor]:
+def _kernel(backend: str | Callable[..., Any]) -> Callable[..., Tensor]:
     """Compiled once a size and kind; another forest of a size takes the same kernel."""
     import torch._dynamo
 
     torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, KERNELS)
-    compiled: Callable[..., Tensor] = torch.compile(flex_attention, dynamic=False, fullgraph=True)
+    compiled: Callable[..., Tensor] = torch.compile(flex_attention, dynamic=False, fullgraph=True, backend=backend)
     return compiled

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from precept.models import flex
-from precept.models.attention import BLOCK_ATTENTION, FLEX_DEVICES, round_up, use_block_attention
+from precept.models.attention import BLOCK_ATTENTION, round_up, use_block_attention
 from precept.models.head import Head, edge_logps, find_head
 from precept.models.masks import attention_masks
 from precept.models.transfer import to_device
@@ -155,7 +155,7 @@ class ForestPolicy(ScoringPolicy):
             use_block_attention(self.model)
 
     def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:
-        on_flex = self.device.type in FLEX_DEVICES and self.model.config._attn_implementation == BLOCK_ATTENTION
+        on_flex = self.device.type in flex.DEVICES and self.model.config._attn_implementation == BLOCK_ATTENTION
         size = forest.distinct_tokens
         forest = filled_up(forest, flex.padded_size(size) if on_flex else round_up(size))
         if len(nodes):

@@ -3,8 +3,8 @@
 A small random model of the same class (``precept.models.miniature``) scores random rows that share prefixes,
 branch, repeat and stand apart, on both sides of every length at which the model changes behaviour. Each
 candidate policy is compared, loss and whole gradient in float32, with transformers' own forward of one row at
-a time. The first exact candidate is taken: a forest, padded batches, one row at a time. It is then checked on
-the user's own weights.
+a time; one that attends by flex attention on a GPU is compared there too. The first exact candidate is taken: a
+forest, padded batches, one row at a time. It is then checked on the user's own weights.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from precept.errors import ProofError
+from precept.models import flex
 from precept.models.miniature import FAILURES, Miniature, build_miniature
 from precept.models.padded import EncoderDecoderPolicy, PaddedPolicy
 from precept.models.policy import ForestPolicy, ScoringPolicy, transformers_model
@@ -152,7 +153,7 @@ def _first_exact(
     Without a small model only the last way is tried: rows one at a time are the reference itself.
     """
     for way in ways if trial else ways[-1:]:
-        exact = _try(way, trial) if trial else _Exact(math.nan)
+        exact = _try(way, trial, own.get_input_embeddings().weight.device) if trial else _Exact(math.nan)
         if exact.error > BOUND:
             refused.append((way, exact.error))
             continue
@@ -174,18 +175,26 @@ def _first_exact(
     )
 
 
-def _try(way: _Way, trial: Trial) -> _Exact:
+def _try(way: _Way, trial: Trial, device: torch.device) -> _Exact:
     """The weakest condition under which the way is exact, else its error without any."""
-    free = _Exact(trial.error(way.make))
+    free = _Exact(_error(way, trial, device))
     if free.error <= BOUND or math.isinf(free.error):
         return free
     for each_length_beyond in (False, True):
         for small, original in trial.lengths.items():
             switches = range(small, trial.longest + 1) if each_length_beyond else (small,)
-            error = trial.error(way.make, switches=switches)
+            error = _error(way, trial, device, switches=switches)
             if error <= BOUND:
                 return _Exact(error, original, each_length_beyond)
     return free
+
+
+def _error(way: _Way, trial: Trial, device: torch.device, *, switches: Sequence[int] = ()) -> float:
+    """The error on a processor, or on the model's device where the way has a kernel of its own there and errs more."""
+    error = trial.error(way.make, switches=switches)
+    if error <= BOUND and way is FOREST and device.type in flex.DEVICES:
+        error = max(error, trial.error(way.make, switches=switches, device=device))
+    return error
 
 
 def _switches(exact: _Exact, longest: int | None) -> Sequence[int]:

@@ -63,11 +63,20 @@ class Trial:
         self.longest = max((len(row.ids) for row in self.rows), default=0)
         self.gradient = self._take_gradient()
 
-    def error(self, make: Callable[[Any], ScoringPolicy], *, switches: Sequence[int] = ()) -> float:
+    def error(
+        self, make: Callable[[Any], ScoringPolicy], *, switches: Sequence[int] = (), device: torch.device | None = None
+    ) -> float:
         """Relative error of a policy with shared prefixes, the larger of loss and whole gradient.
 
-        Rows on two sides of a switch go into separate forests. Infinite where the policy cannot run.
+        Rows on two sides of a switch go into separate forests. With ``device`` the policy runs there; what it is
+        compared with was computed on the processor. Infinite where the policy cannot run.
         """
+        if device is not None:
+            self.model.to(device)
+            try:
+                return self.error(make, switches=switches)
+            finally:
+                self.model.to("cpu")
         sides = np.searchsorted(np.asarray(switches), [len(row.ids) for row in self.rows])
         loss = 0.0
         try:
@@ -90,7 +99,7 @@ class Trial:
     def _take_gradient(self) -> dict[str, Tensor]:
         """Gradient of each parameter in float64, zero where it took no part; clears them."""
         gradient = {
-            name: torch.zeros_like(p, dtype=torch.float64) if p.grad is None else p.grad.double()
+            name: torch.zeros(p.shape, dtype=torch.float64) if p.grad is None else p.grad.double().cpu()
             for name, p in self.model.named_parameters()
         }
         self.model.zero_grad()
