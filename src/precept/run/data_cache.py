@@ -115,7 +115,7 @@ def drop_oldest(kept: Path) -> None:
             _drop_abandoned(folder)
             continue
         try:
-            sizes[folder] = sum(file.stat().st_size for file in folder.iterdir())
+            sizes[folder] = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             used[folder] = (folder / "result.json").stat().st_mtime
         except OSError:  # being made, or removed by another process
             continue

@@ -144,8 +144,9 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 def test_the_entries_used_longest_ago_go_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for age, name in enumerate(("newest", "older", "oldest")):
-        (cache / name).mkdir(parents=True)
-        (cache / name / "result.json").write_bytes(bytes(1000))
+        (cache / name / "0").mkdir(parents=True)
+        (cache / name / "result.json").write_bytes(bytes(10))
+        (cache / name / "0" / "sequences.bin").write_bytes(bytes(990))
         os.utime(cache / name / "result.json", (1000 - age, 1000 - age))
     monkeypatch.setenv("PRECEPT_CACHE_GB", "0.000002")
     drop_oldest(cache / "newest")
