@@ -42,7 +42,7 @@ from precept.train.loop import accumulate
 from precept.train.optimizer import scale_and_clip
 from precept.types import TokenSequence
 
-ROWS, LONGEST = 6, 64
+ROWS, LONGEST = 4, 64
 """Rows that the proofs run on, and how much of each."""
 BYTES, FIRST_LAYERS = 24, 2
 """Bytes a parameter that the proofs may hold at once (weights, two gradients, the base beside an adapter, a copy), and
