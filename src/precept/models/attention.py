@@ -93,11 +93,11 @@ def visible(
     """
     query, key = queries[:, None], keys[None, :]
     seen: np.ndarray[Any, np.dtype[np.bool_]] = (key <= query) & (query < forest.end[keys][None, :])
-    depth = forest.depth.astype(np.int64)
+    depth, deep = forest.depth[queries][:, None], forest.depth[keys][None, :]
     if window is not None:
-        seen &= depth[queries][:, None] - depth[keys][None, :] < window
+        seen &= depth - deep < window
     if chunk is not None:
-        seen &= depth[queries][:, None] // chunk == depth[keys][None, :] // chunk
+        seen &= depth // chunk == deep // chunk
     return seen
 
 
@@ -129,9 +129,9 @@ def _make_blocks(forest: Forest, *, window: int | None, chunk: int | None) -> tu
         stop = min(start + BLOCK, length)
         # an ancestor of any node of the block that lies before the block is an ancestor of its first node
         keys = np.concatenate([np.flatnonzero(forest.end[:start] > start), np.arange(start, stop)])
-        seen = visible(forest, np.arange(start, stop), keys, window=window, chunk=chunk)
-        wanted = seen.any(axis=0)
-        keys = _rounded(keys[wanted], length)
+        if window is not None or chunk is not None:
+            keys = keys[visible(forest, np.arange(start, stop), keys, window=window, chunk=chunk).any(axis=0)]
+        keys = _rounded(keys, length)
         seen = visible(forest, np.arange(start, stop), keys, window=window, chunk=chunk)
         cuts = np.flatnonzero(np.diff(keys) != 1) + 1
         runs = tuple((int(run[0]), int(run[-1]) + 1) for run in np.split(keys, cuts))
