@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.byte_bpe import train_byte_bpe
 from bench.workloads import FOR_TOKENIZER, HOME, MAX_LENGTH, ROWS, draw_rows
 
 VOCABULARY = 16_384
@@ -43,31 +44,9 @@ def make_tokenizer_folder(home: Path = HOME) -> Path:
     """A byte-level BPE of 16,384 tokens trained on the workloads' texts; made once."""
     folder = home / "tokenizer"
     if not (folder / "tokenizer.json").is_file():
-        _train_tokenizer().save_pretrained(folder)
+        tokenizer = train_byte_bpe(_texts(), vocabulary=VOCABULARY, specials=SPECIALS, longest=MAX_LENGTH)
+        tokenizer.save_pretrained(folder)
     return folder
-
-
-def _train_tokenizer() -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=SPECIALS,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(_texts(), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|endoftext|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=SPECIALS[1:],
-        model_max_length=MAX_LENGTH,
-    )
 
 
 def _texts() -> Iterator[str]:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.byte_bpe import train_byte_bpe
 from precept.bundled.corpus import documents
 from precept.bundled.world import build_world
 
@@ -74,11 +75,9 @@ def make_model(folder: Path, *, data: Path) -> Path:
     if (folder / "bfloat16" / "model.safetensors").is_file():
         return folder
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=_train_tokenizer(data), eos_token=END, pad_token=END, model_max_length=CONTEXT
-    )
+    tokenizer = train_byte_bpe(_texts(data), vocabulary=VOCABULARY, specials=[END], longest=CONTEXT)
     tokenizer.chat_template = "{% for m in messages %}{{ m['content'] + '\n' }}{% endfor %}"
     config = LlamaConfig(
         vocab_size=VOCABULARY,
@@ -112,19 +111,9 @@ def read_tokenizer(folder: Path) -> Any:
     return Tokenizer.from_file(str(folder / "float32" / "tokenizer.json"))
 
 
-def _train_tokenizer(data: Path) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
-    )
-    bbh = [text.prompt for _, texts in _bbh(data) for text in texts]
-    tokenizer.train_from_iterator([*documents(build_world(), seed=0, count=4000), *bbh], trainer)
-    return tokenizer
+def _texts(data: Path) -> Iterator[str]:
+    yield from documents(build_world(), seed=0, count=4000)
+    yield from (text.prompt for _, texts in _bbh(data) for text in texts)
 
 
 def _mmlu(items: int) -> Iterator[tuple[str, list[_Text]]]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from bench.byte_bpe import train_byte_bpe
 from precept.records import load
 from precept.types import Comparison, Conversation, Text
 
@@ -27,28 +29,9 @@ def texts(paths: Sequence[str]) -> Iterator[str]:
             yield from (message.content for message in messages if message.content)
 
 
-def make_tokenizer(paths: Sequence[str], *, vocabulary: int = VOCABULARY):  # type: ignore[no-untyped-def]
-    """A byte-level BPE trained on the files; any text goes in and comes out."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=SPECIALS,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts(paths), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token="<|endoftext|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=SPECIALS[1:],
-        model_max_length=CONTEXT,
-    )
+def make_tokenizer(paths: Sequence[str], *, vocabulary: int = VOCABULARY) -> Any:
+    """A byte-level BPE trained on the files."""
+    return train_byte_bpe(texts(paths), vocabulary=vocabulary, specials=SPECIALS, longest=CONTEXT)
 
 
 def make_models(paths: Sequence[str], output: Path, *, seed: int = 0) -> dict[str, Path]:
