@@ -23,7 +23,7 @@ import orjson
 import precept
 from precept.run.console import say
 
-CODE = ("records", "render", "prove", "run/blocks.py", "run/prepared.py", "types.py")
+CODE = ("records", "render", "prove", "run/blocks.py", "run/prepared.py", "run/prove_rows.py", "types.py")
 LIBRARIES = ("transformers", "tokenizers", "jinja2", "numpy", "orjson", "regex")
 PARTIAL = "partial-"
 ABANDONED = 7 * 24 * 3600  # seconds
