@@ -100,9 +100,9 @@ def measure(rows: Path, model: Path) -> dict[str, Any]:
     """Prepare the rows in this process, as ``precept train`` does."""
     from precept.models.folder import check_model_folder, resolve_model
     from precept.models.load import load_tokenizer
-    from precept.run.prepare import render_data
-    from precept.run.rows import read_data
+    from precept.run.data.rows import read_data
     from precept.run.settings import parse_settings
+    from precept.run.tuning.prepare import render_data
 
     settings = parse_settings({"data": [str(rows)], "chat_template": "chatml"})
     folder = check_model_folder(resolve_model(str(model)), trust_remote_code=False)

@@ -15,9 +15,9 @@ from precept.models.load import LoadedModel, load_model
 from precept.models.probe import choose_policy
 from precept.models.save import trainable_state
 from precept.objectives import sft
-from precept.run.memory import tokens_per_forest
-from precept.run.prepare import ForestMaker
 from precept.run.settings import RunSettings, parse_settings
+from precept.run.tuning.memory import tokens_per_forest
+from precept.run.tuning.prepare import ForestMaker
 from precept.train.loop import accumulate
 from precept.train.optimizer import make_optimizer, scale_and_clip
 

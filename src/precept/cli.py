@@ -11,8 +11,8 @@ import typer
 
 from precept import STARTED, __version__
 from precept.errors import InputError, PreceptError
-from precept.run.eval_options import evaluate
-from precept.run.judge_command import judge
+from precept.run.eval.options import evaluate
+from precept.run.judge.command import judge
 
 CTRL_C = 130  # what typer makes of a KeyboardInterrupt
 EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -70,7 +70,7 @@ def data_show(
     as_json: Json = False,
 ) -> None:
     """Rows as rendered, in colour: exactly which tokens are trained."""
-    from precept.run.data import show
+    from precept.run.data.show import show
 
     show(file, model=model, chat_template=chat_template, limit=limit, as_json=as_json)
 
@@ -87,7 +87,7 @@ def data_stats(
     as_json: Json = False,
 ) -> None:
     """Format found, rows and roles, what is refused and why; with --model lengths and trained tokens."""
-    from precept.run.data import stats
+    from precept.run.data.show import stats
 
     stats(file, model=model, chat_template=chat_template, as_json=as_json)
 
@@ -101,7 +101,7 @@ def data_convert(
     as_json: Json = False,
 ) -> None:
     """Convert between the common formats; a row that would lose something is an error."""
-    from precept.run.data import convert
+    from precept.run.data.show import convert
 
     convert(file, to=to, output=output, bad_rows=bad_rows, as_json=as_json)
 
@@ -119,8 +119,8 @@ def data_make(
 ) -> None:
     """Make instruction rows of a collection of tasks, one data step. Settings follow as key=value or --key value."""
     from precept.run.console import print_json
-    from precept.run.make_data import make_data as run
-    from precept.run.make_data import print_made
+    from precept.run.data.make import make_data as run
+    from precept.run.data.make import print_made
     from precept.run.settings import parse_words
 
     result = run(method, data=data or [], output=output, pairs=parse_words(context.args), fresh=fresh)
@@ -144,7 +144,7 @@ def train(
     from precept.run.console import print_json
     from precept.run.settings import parse_words
     from precept.run.summary import print_training
-    from precept.run.train import train as run
+    from precept.run.tuning.train import train as run
 
     pairs = parse_words(context.args)
     result = run(
@@ -168,9 +168,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Prove on your model and rows that training will do what it says; exit 0 only when all that applies holds."""
-    from precept.run.check import check as run
-    from precept.run.check import print_check
     from precept.run.console import print_json
+    from precept.run.proving.check import check as run
+    from precept.run.proving.check import print_check
 
     document = run(recipe, words=context.args, model=model, data=data or [])
     print_json(document) if as_json else print_check(document)
@@ -191,7 +191,7 @@ def run_recipe(
 ) -> None:
     """Every step of a recipe; finished ones are reused, a broken one resumes. Override with step.key=value."""
     from precept.run.console import print_json
-    from precept.run.recipe import run
+    from precept.run.recipe.run import run
     from precept.run.summary import print_recipe
 
     result = run(recipe, overrides=context.args, output=output, fresh=fresh, allow_changed=allow_changed)
@@ -216,8 +216,8 @@ def plan_recipe(
 ) -> None:
     """Steps, tokens, memory by part, time and disk of a recipe before it runs. Override with step.key=value."""
     from precept.run.console import print_json
-    from precept.run.plan import plan
-    from precept.run.plan_text import print_plan
+    from precept.run.plan.plan import plan
+    from precept.run.plan.text import print_plan
 
     result = plan(recipe, words=context.args, model=model, data=data or [], device=device, count=count)
     print_json(result) if as_json else print_plan(result)
@@ -276,7 +276,7 @@ def report(
 ) -> None:
     """The page of a run, one HTML file: curves, tokens, scores, items before and after, data, settings, machine."""
     from precept.run.console import print_json
-    from precept.run.report import report as write
+    from precept.run.report.report import report as write
     from precept.run.summary import print_report
 
     result = write(run, output=output)

@@ -33,14 +33,14 @@ from precept.models.settings import ModelSettings
 from precept.objectives import sft
 from precept.prove.proof import Proof
 from precept.run.chat import room_for_answer
-from precept.run.evaluate import run_eval
+from precept.run.data.rows import settle_refusals
+from precept.run.eval.evaluate import run_eval
 from precept.run.failures import explain_failure
 from precept.run.output import open_output, stored_result
-from precept.run.proofs import refuse_unproven
-from precept.run.report import report
-from precept.run.rows import settle_refusals
+from precept.run.proving.proofs import refuse_unproven
+from precept.run.report.report import report
 from precept.run.settings import parse_settings
-from precept.run.unread import refuse_unread
+from precept.run.tuning.unread import refuse_unread
 from precept.train.checkpoint import Checkpoint, CheckpointStore
 from precept.train.loop import Work, fit
 from precept.train.optimizer import make_optimizer

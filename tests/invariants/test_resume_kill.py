@@ -36,8 +36,8 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 WARM = [
     "pytest",
     "precept.cli",
-    "precept.run.train",
-    "precept.run.training",
+    "precept.run.tuning.train",
+    "precept.run.tuning.training",
     "precept.decode.greedy",
     "transformers.models.llama.modeling_llama",
     "transformers.models.auto.tokenization_auto",
@@ -58,7 +58,7 @@ def warmed() -> ForkServerContext:
 
 
 def _train(model: Path, data: Path, output: Path, pairs: dict[str, Any]) -> None:
-    from precept.run.train import train
+    from precept.run.tuning.train import train
 
     log = os.open(output.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)

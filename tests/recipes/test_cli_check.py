@@ -9,7 +9,7 @@ import pytest
 from tests.command_line import chat_rows, precept, write_rows
 from tests.tiny import CHATML, tiny_model_folder, tiny_tokenizer
 
-from precept.run.proofs import ORDER
+from precept.run.proving.proofs import ORDER
 
 NO_END = CHATML.replace("<|im_end|>", "")
 FAMILIES = ("llama", "qwen3", "mistral", "gemma3_text", "gpt2", "gpt_neox", "phi3", "falcon", "bloom", "t5")

@@ -11,7 +11,7 @@ import pytest
 from tests.command_line import chat_rows, precept, write_rows
 
 from precept.records import load
-from precept.run.makers import MAKERS
+from precept.run.data.makers import MAKERS
 from precept.run.reference import field_docstrings
 
 TASK = {

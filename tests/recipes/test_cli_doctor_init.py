@@ -17,7 +17,7 @@ from precept.run import doctor as doctor_file
 from precept.run.combinations import Surroundings, find_problems
 from precept.run.doctor import answers, is_offline, read_extras
 from precept.run.init import describe
-from precept.run.recipe_file import SHIPPED, read_recipe
+from precept.run.recipe.file import SHIPPED, read_recipe
 
 RECIPES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 KEYS = {"processor", "memory", "devices", "versions", "extras", "disk", "offline", "problems"}

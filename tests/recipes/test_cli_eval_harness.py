@@ -85,7 +85,7 @@ def theirs(model: Any, exported: Path, task: str) -> dict[str, Any]:
 def test_the_harness_gives_the_same_accuracies_on_the_same_items(
     model: Path, data: Path, tmp_path: Path, name: str
 ) -> None:
-    from precept.run.lm_eval import PreceptLM
+    from precept.run.eval.lm_eval import PreceptLM
 
     task = data / f"{name}.yaml"
     if name.startswith("bbh"):
@@ -154,7 +154,7 @@ def test_the_harness_asks_mmlu_by_its_own_file_and_through_transformers_as_we_do
 
 
 def test_the_harness_asks_gsm8k_by_its_own_file_as_we_do(model: Path, data: Path, tmp_path: Path) -> None:
-    from precept.run.lm_eval import PreceptLM
+    from precept.run.eval.lm_eval import PreceptLM
 
     task = data / "solved.yaml"
     task.write_text("family: gsm8k\ndata: problems.jsonl\nexamples: problems.jsonl\nshots: 2\nmax_new_tokens: 24\n")
@@ -175,7 +175,7 @@ def test_the_harness_asks_gsm8k_by_its_own_file_as_we_do(model: Path, data: Path
 
 
 def test_real_files_give_the_same_outputs_in_both(shared_data: Path, tmp_path: Path) -> None:
-    from precept.run.lm_eval import PreceptLM
+    from precept.run.eval.lm_eval import PreceptLM
 
     large = tiny_model_folder(tmp_path / "large", max_position_embeddings=8192)
     bbh, gsm8k = shared_data / "bbh", shared_data / "gsm8k"
@@ -202,7 +202,7 @@ def test_the_harness_reads_the_same_log_likelihoods_from_transformers_itself(mod
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    from precept.run.lm_eval import PreceptLM
+    from precept.run.eval.lm_eval import PreceptLM
 
     pairs = [("The answer is", " forty two"), ("The answer is", " six"), ("Name a colour:", " red"), ("", "user")]
     requests = [Instance("loglikelihood", {}, pair, index) for index, pair in enumerate(pairs)]
@@ -219,7 +219,7 @@ def test_the_harness_reads_the_same_log_likelihoods_from_transformers_itself(mod
 def test_a_greedy_continuation_is_told_as_one(model: Path) -> None:
     from lm_eval.api.instance import Instance
 
-    from precept.run.lm_eval import PreceptLM
+    from precept.run.eval.lm_eval import PreceptLM
 
     own = PreceptLM(str(model))
     (written,) = own.generate_until([Instance("generate_until", {}, ("The answer is", {"max_gen_toks": 3}), 0)])
@@ -235,7 +235,7 @@ def test_a_greedy_continuation_is_told_as_one(model: Path) -> None:
 def test_what_the_adapter_does_not_follow_is_refused(model: Path, tmp_path: Path) -> None:
     from lm_eval.api.instance import Instance
 
-    from precept.run.lm_eval import PreceptLM
+    from precept.run.eval.lm_eval import PreceptLM
 
     own = PreceptLM(str(model))
     cases = {
@@ -252,7 +252,7 @@ def test_what_the_adapter_does_not_follow_is_refused(model: Path, tmp_path: Path
 
 
 def test_conversations_come_out_of_the_models_template(tmp_path: Path) -> None:
-    from precept.run.lm_eval import PreceptLM
+    from precept.run.eval.lm_eval import PreceptLM
 
     own = PreceptLM(str(tiny_model_folder(tmp_path / "chat", tokenizer=tiny_tokenizer(chat_template=CHATML))))
     text = own.apply_chat_template([{"role": "user", "content": "Why?"}])

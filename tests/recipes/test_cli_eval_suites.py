@@ -15,10 +15,10 @@ from precept.errors import InputError
 from precept.evaluate import ItemResult
 from precept.evaluate.manifest import check_manifest
 from precept.evaluate.suite import load_suite
-from precept.run.eval_answer import Contender, own_template
-from precept.run.eval_store import BLOCK, make_store, open_stores
-from precept.run.eval_tasks import Asking, suite_tasks
-from precept.run.evaluate import run_eval
+from precept.run.eval.answer import Contender, own_template
+from precept.run.eval.evaluate import run_eval
+from precept.run.eval.store import BLOCK, make_store, open_stores
+from precept.run.eval.tasks import Asking, suite_tasks
 
 PROMPT = "canary\n-----\nAdd.\n\n" + "\n\n".join(
     f"Q: {n} + 1?\nA: Let's think step by step.\nWe add. So the answer is {n + 1}." for n in range(3)
@@ -175,7 +175,7 @@ def test_a_finished_evaluation_is_told_again_without_its_model(
     def no_model(*_: object, **__: object) -> None:
         raise AssertionError("a model is loaded")
 
-    monkeypatch.setattr("precept.run.eval_model.open_asked", no_model)
+    monkeypatch.setattr("precept.run.eval.model.open_asked", no_model)
     assert evaluate(base, data, tmp_path, *words)["tasks"] == first["tasks"]
 
 
@@ -304,7 +304,7 @@ def test_an_exported_task_holds_the_items_as_they_are_asked(data: Path, tmp_path
 
 
 def test_scores_of_an_exported_task_are_those_of_the_evaluation() -> None:
-    from precept.run.eval_export import scorer
+    from precept.run.eval.export import scorer
 
     metrics = {"m": {"score": "same_number", "extract": "last_number", "normalization": "none"}}
     score = scorer("generate", ["Question:"], metrics)
@@ -315,7 +315,7 @@ def test_scores_of_an_exported_task_are_those_of_the_evaluation() -> None:
 
 
 def test_a_tokenizer_without_bos_and_eos_opens_no_text_for_the_harness(base: Path) -> None:
-    from precept.run.lm_eval_scores import HarnessScores
+    from precept.run.eval.lm_eval_scores import HarnessScores
     from precept.run.opened import open_model
 
     model = open_model(str(base), chat_template="plain")

@@ -10,8 +10,8 @@ from tests.command_line import precept
 
 from precept.importers.source_file import leaves, read_source
 from precept.run.import_config import refuse_settings
-from precept.run.recipe import resolve
-from precept.run.recipe_file import read_recipe
+from precept.run.recipe.file import read_recipe
+from precept.run.recipe.run import resolve
 
 LISTS = ("mapped", "without_effect", "unsupported")
 REFUSED = {

@@ -18,8 +18,8 @@ from tests.command_line import Ended, chat_rows, precept, write_rows
 from tests.tiny import tiny_model_folder
 
 from precept.errors import WorkError
-from precept.run.memory import told_by_part
 from precept.run.settings import parse_settings
+from precept.run.tuning.memory import told_by_part
 from precept.types import Source, TokenSequence
 
 SETTINGS = ("max_steps=5", "batch_size=8", "sample_answers=0")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.command_line import precept, write_rows
 
-from precept.run.predictions import ITEMS, RESULT, score_file
+from precept.run.eval.predictions import ITEMS, RESULT, score_file
 
 ROWS: list[dict[str, Any]] = [
     {"prediction": "The answer is red.", "references": ["red"], "task": "colours", "id": "1"},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from precept.errors import InputError
-from precept.run.recipe_file import SHIPPED
+from precept.run.recipe.file import SHIPPED
 from precept.run.where import read_papers, where
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from precept.errors import MissingExtra
-from precept.run.recipe_file import SHIPPED
+from precept.run.recipe.file import SHIPPED
 from precept.run.settings import CLASSES
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 from tests.command_line import precept
 from tests.tiny import tiny_model_folder
 
-from precept.run.recipe_file import SHIPPED
+from precept.run.recipe.file import SHIPPED
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "data"
 ROWS, TASK, OTHER = (EXAMPLES / name for name in ("rows.jsonl", "task001_ferry_log.json", "task002_bus_notes.json"))

@@ -11,10 +11,10 @@ import yaml
 
 from precept.errors import InputError
 from precept.run.console import STDOUT
-from precept.run.recipe_file import SHIPPED
+from precept.run.recipe.file import SHIPPED
+from precept.run.recipe.step_kinds import KINDS, EvalKeys, key_classes
 from precept.run.reference import field_docstrings
 from precept.run.settings import unknown_key
-from precept.run.step_kinds import KINDS, EvalKeys, key_classes
 
 WIDTH = 110
 

@@ -24,7 +24,7 @@ from precept.ports import Sampler
 from precept.render import Renderer, RenderSettings, read_template
 from precept.run.console import say
 from precept.run.output import read_manifest
-from precept.run.prepare import decoder_start
+from precept.run.tuning.prepare import decoder_start
 from precept.types import Conversation, Message, Source, TokenSequence
 
 FOREST_TOKENS = 4096

@@ -16,12 +16,12 @@ from precept.errors import InputError
 from precept.evaluate.score_tables import format_p
 from precept.models.folder import resolve_model
 from precept.run.console import say
-from precept.run.evaluate import RESULT
+from precept.run.eval.evaluate import RESULT
 from precept.run.levels import Asked, ask_base, ask_rules, ask_tuned, score_level
 from precept.run.merge import merge
 from precept.run.output import write_atomic
-from precept.run.report_levels import ITEMS
-from precept.run.train import train
+from precept.run.report.levels import ITEMS
+from precept.run.tuning.train import train
 
 MODEL = "bundled"
 TEMPLATE = "plain"
@@ -67,7 +67,7 @@ def quickstart(*, output: Path | None, seed: int, began: float) -> dict[str, Any
     stored = folder / "levels" / RESULT
     write_atomic(stored, orjson.dumps(result))
 
-    from precept.run.report import report
+    from precept.run.report.report import report
 
     page = report(folder, output=None)["report"]  # reads what is stored so far
     document = {**result, "report": page, "seconds": time.perf_counter() - began}

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from precept.decode.remote import RemoteSettings
 from precept.evaluate.judge import JudgeSettings
+from precept.run.data.makers import MAKERS
 from precept.run.errors_page import MADE_BY, errors_page
 from precept.run.errors_page import PAGE as ERRORS
-from precept.run.makers import MAKERS
 from precept.run.settings import CLASSES
 from precept.run.where import PAGE as PAPERS
 from precept.run.where import papers_page

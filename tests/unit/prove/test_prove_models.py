@@ -211,7 +211,7 @@ def test_a_merge_that_forgets_the_adapter_is_caught() -> None:
 
 def test_the_loops_own_resuming_is_proven(tmp_path: Path) -> None:
     from precept.models.probe import choose_policy
-    from precept.run.prove_steps import ProofTraining
+    from precept.run.proving.steps import ProofTraining
 
     model = tiny_model("llama")
     chosen = choose_policy(model, build=build_forest)
@@ -220,7 +220,7 @@ def test_the_loops_own_resuming_is_proven(tmp_path: Path) -> None:
 
 def test_a_model_that_does_not_fit_is_proven_on_its_first_layers(tmp_path: Path) -> None:
     from precept.models.folder import check_model_folder
-    from precept.run.prove_model import model_proofs
+    from precept.run.proving.model import model_proofs
     from precept.run.settings import parse_settings
 
     folder = tiny_model_folder(tmp_path / "model", num_hidden_layers=5)

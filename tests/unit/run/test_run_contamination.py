@@ -6,7 +6,7 @@ import orjson
 from tests.command_line import write_rows
 
 from precept.evaluate import Item, ItemResult
-from precept.run.contamination import check_contamination
+from precept.run.eval.contamination import check_contamination
 from precept.types import Message
 
 WORDS = [f"word{number}" for number in range(12)]

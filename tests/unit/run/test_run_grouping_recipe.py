@@ -6,8 +6,8 @@ from pathlib import Path
 
 from precept.bundled.tasks import LEVELS
 from precept.run.quickstart import TUNING
-from precept.run.recipe import resolve
-from precept.run.recipe_file import Step, read_recipe
+from precept.run.recipe.file import Step, read_recipe
+from precept.run.recipe.run import resolve
 
 RECIPE = Path(__file__).parents[3] / "src" / "precept" / "bundled" / "grouping.yaml"
 

@@ -8,7 +8,7 @@ import pytest
 
 from precept.run.machine import describe_machine
 from precept.run.output import Output
-from precept.run.train import _compare_machine
+from precept.run.tuning.train import _compare_machine
 
 
 def test_another_thread_count_is_named_with_both_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

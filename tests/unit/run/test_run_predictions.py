@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from precept.evaluate.predictions import Prediction, plan_readings
-from precept.run.predictions import refuse_numberless
+from precept.run.eval.predictions import refuse_numberless
 
 
 def test_a_row_whose_reference_is_no_number_is_refused_where_numbers_are_compared() -> None:

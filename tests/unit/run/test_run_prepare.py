@@ -8,8 +8,8 @@ import pytest
 
 from precept.errors import InputError
 from precept.models.folder import ModelFolder
-from precept.run.prepare import longest_allowed
 from precept.run.settings import parse_settings
+from precept.run.tuning.prepare import longest_allowed
 
 
 def folder(**config: object) -> ModelFolder:

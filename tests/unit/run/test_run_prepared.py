@@ -15,11 +15,11 @@ from tests.tiny import CHATML, tiny_model_folder
 
 from precept.models.folder import check_model_folder
 from precept.render.store import StoredSequences
-from precept.run import blocks
-from precept.run.data_cache import drop_oldest
-from precept.run.prepare import RenderedData, render_data
-from precept.run.rows import read_data
+from precept.run.data.cache import drop_oldest
+from precept.run.data.rows import read_data
 from precept.run.settings import parse_settings
+from precept.run.tuning import blocks
+from precept.run.tuning.prepare import RenderedData, render_data
 
 TODAY = datetime.date(2026, 1, 2)
 DATED = "{{ strftime_now('%d %B %Y') }}" + CHATML

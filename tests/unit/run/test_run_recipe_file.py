@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from precept.errors import InputError
-from precept.run.recipe_file import override, read_recipe
+from precept.run.recipe.file import override, read_recipe
 
 GOOD = """\
 name: tiny

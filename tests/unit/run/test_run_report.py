@@ -11,8 +11,8 @@ import yaml
 from tests.command_line import precept
 
 from precept.errors import InputError
-from precept.run.report import find_steps, read_run, report
-from precept.run.report_steps import changed_settings, read_card
+from precept.run.report.report import find_steps, read_run, report
+from precept.run.report.steps import changed_settings, read_card
 
 METRICS = [
     {"step": 0, "eval_loss": 7.0},

@@ -16,8 +16,8 @@ from precept.errors import InputError
 from precept.models.settings import ModelSettings
 from precept.run.quickstart import TUNING
 from precept.run.settings import CLASSES, parse_settings
-from precept.run.train import train
-from precept.run.unread import NEEDS, refuse_unread
+from precept.run.tuning.train import train
+from precept.run.tuning.unread import NEEDS, refuse_unread
 from precept.settings import Settings
 from precept.train.settings import LoopSettings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from precept.run.progress import Trackio
+from precept.run.tuning.progress import Trackio
 
 # Stands for the package: like it, reads its folder when imported and prints wherever it is called.
 TALKATIVE = """

@@ -1,0 +1,1 @@
+"""What ``precept data`` does: rows shown, made, kept and put in order."""

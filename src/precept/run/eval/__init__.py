@@ -1,0 +1,1 @@
+"""What ``precept eval`` does, and the bridge to lm-evaluation-harness."""

@@ -1,0 +1,128 @@
+"""One model's answers to every item of every task, block by block."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from precept.evaluate import ItemResult, evaluate
+from precept.evaluate.answers import ENDINGS, write_answers
+from precept.models.folder import resolve_model
+from precept.render import read_template
+from precept.run.console import say
+from precept.run.eval.progress import EvalProgress, eval_progress
+from precept.run.eval.store import BLOCK, ItemStore
+from precept.run.eval.tasks import Asked
+from precept.run.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from precept.run.eval.model import AskedModel
+
+
+def own_template(folder: Path) -> str | None:
+    """The chat template of a model folder, by its files; None where it has none."""
+    if (folder / "chat_template.jinja").is_file():
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    try:
+        found = orjson.loads((folder / "tokenizer_config.json").read_bytes()).get("chat_template")
+    except (OSError, ValueError, AttributeError):
+        return None
+    if isinstance(found, list):
+        found = next((entry.get("template") for entry in found if entry.get("name") == "default"), None)
+    return found or None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model to be asked. ``label`` names its files; ``fallback`` is the template of the model that it is compared
+    with, for one that has none of its own."""
+
+    name: str
+    label: str
+    chat_template: str | None
+    seed: int
+    fallback: str | None = None
+
+    @cached_property
+    def hash(self) -> str:
+        """The fingerprint of its folder."""
+        return fingerprint(resolve_model(self.name))
+
+    @cached_property
+    def template(self) -> str | None:
+        """The text of the chat template that it is asked with; None where it is asked in plain text."""
+        if self.chat_template is not None:
+            return read_template(self.chat_template)
+        return own_template(resolve_model(self.name)) or self.fallback
+
+    def settings(self) -> dict[str, Any]:
+        """What its answers depend on, beside tasks and items."""
+        template = None if self.template is None else hashlib.sha256(self.template.encode()).hexdigest()[:16]
+        return {"model_hash": self.hash, "chat_template": template, "seed": self.seed}
+
+
+def answer_all(
+    contender: Contender, asked: Sequence[Asked], stores: Sequence[ItemStore]
+) -> list[tuple[Asked, list[ItemResult]]]:
+    """Every task with its results. What an earlier, killed evaluation left on disk is not asked again; where nothing is
+    missing the model is not even loaded."""
+    done = [store.done() for store in stores]
+    total, before = sum(len(task.items) for task in asked), sum(map(len, done))
+    if before:
+        say(f"{contender.label}: {before} of {total} items were answered before")
+    if before < total:
+        from precept.run.eval.model import AskedModel, open_asked
+
+        model = open_asked(contender.name, chat_template=contender.chat_template, fallback_template=contender.fallback)
+        model = AskedModel(model.model, model.has_template, contender.seed)
+        if not model.has_template and any(task.task.chat for task in asked):
+            say(f"{contender.name} has no chat template: it is asked in plain text")
+        with eval_progress(contender.label, total=total, done=before) as progress:
+            for task, own, store in zip(asked, done, stores, strict=True):
+                own += _answer_rest(model, task, len(own), store, progress)
+    for task, own, store in zip(asked, done, stores, strict=True):
+        refused = sum(result.refused is not None for result in own)
+        too_long = f", {refused} longer than the context, scored wrong" if refused else ""
+        say(f"{contender.label}: {task.task.name}: {len(own)} items{too_long} -> {store.path}")
+    return list(zip(asked, done, strict=True))
+
+
+def _answer_rest(
+    model: AskedModel, asked: Asked, start: int, store: ItemStore, progress: EvalProgress
+) -> list[ItemResult]:
+    """The items from ``start`` on, each block on disk before the next is asked."""
+    task = asked.task
+    results: list[ItemResult] = []
+    for first in range(start, len(asked.items), BLOCK):
+        block = asked.items[first : first + BLOCK]
+        progress.block(task.name, len(block))
+        found = evaluate(
+            block,
+            task,
+            prompt_text=lambda item: model.prompt_text(item, task),
+            answer=lambda items: model.answer(items, task, progress.inside),
+            choose=lambda items: model.choose(items, task),
+        )
+        store.append(found)
+        results += found
+        progress.finish_block()
+    return results
+
+
+def answer_files(
+    contender: Contender, results: Sequence[tuple[Asked, list[ItemResult]]], folder: Path
+) -> dict[str, str]:
+    """Write the files for judges of the tasks that have one; returns their names by task."""
+    names = {}
+    for asked, own in results:
+        if (format_ := asked.task.answer_file) is not None:
+            name = f"{contender.label}.{asked.task.name}{ENDINGS[format_]}"
+            write_answers(asked.items, own, folder / name, format=format_, model=contender.label)
+            names[asked.task.name] = name
+    return names

@@ -1,0 +1,91 @@
+"""What ``precept eval`` does with its options: ask a model, score another system's answers, export a task, or list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from precept.errors import InputError
+from precept.run.console import print_json
+from precept.run.data.show import parse_bad_rows
+
+OF_MODELS = ("model", "task", "suite", "data_dir", "limit", "shots", "chat", "max_new_tokens")
+"""Options that say how a model is asked."""
+
+
+def eval_command(options: Mapping[str, Any]) -> None:
+    """Run the command with the options of its help, and print what comes out."""
+    if options["list_"]:
+        return _list(options)
+    if options["export_task"] is not None:
+        return _export(options)
+    if options["predictions"] is not None:
+        return _score_predictions(options)
+    _ask(options)
+
+
+def _list(options: Mapping[str, Any]) -> None:
+    from precept.evaluate.suite import SUITES, load_suite
+    from precept.run.eval.metric_names import list_names, print_names
+    from precept.run.eval.text import print_suites
+
+    suites = [{"name": name, "does": load_suite(name).about, "source": load_suite(name).source} for name in SUITES]
+    if options["as_json"]:
+        return print_json({**list_names(), "suites": suites})
+    print_suites(suites)
+    print_names(list_names())
+
+
+def _ask(options: Mapping[str, Any]) -> None:
+    if options["model"] is None or not (options["task"] or options["suite"]):
+        raise InputError(
+            "nothing to evaluate",
+            code="nothing-to-evaluate",
+            do="give --model and --suite or --task, or --predictions FILE",
+        )
+    from precept.run.eval.evaluate import DATA_DIR, run_eval
+    from precept.run.eval.text import print_scores
+
+    result = run_eval(
+        options["model"],
+        options["task"] or (),
+        suite=options["suite"],
+        data_dir=Path(options["data_dir"] or DATA_DIR),
+        output=Path(options["output"] or "precept-eval"),
+        bad_rows=parse_bad_rows(options["bad_rows"]),
+        **{
+            name: options[name]
+            for name in ("against", "chat_template", "limit", "max_new_tokens", "shots", "chat", "seed", "fresh")
+        },
+    )
+    print_json(result) if options["as_json"] else print_scores(result)
+
+
+def _score_predictions(options: Mapping[str, Any]) -> None:
+    from precept.run.eval.predictions import print_predictions, refuse_model_options, score_file
+
+    refuse_model_options({f"--{name.replace('_', '-')}": options[name] for name in OF_MODELS})
+    document = score_file(
+        options["predictions"],
+        metrics=options["metric"] or ["exact_match"],
+        extract=options["extract"],
+        against=options["against"],
+        bad_rows=parse_bad_rows(options["bad_rows"]),
+        output=None if options["output"] is None else Path(options["output"]),
+    )
+    print_json(document) if options["as_json"] else print_predictions(document)
+
+
+def _export(options: Mapping[str, Any]) -> None:
+    from precept.run.eval.export import export_task, print_export
+
+    result = export_task(
+        options["export_task"],
+        to=options["to"],
+        output=Path(options["output"] or "precept-task"),
+        limit=options["limit"],
+        shots=options["shots"],
+        bad_rows=parse_bad_rows(options["bad_rows"]),
+    )
+    print_json(result) if options["as_json"] else print_export(result)

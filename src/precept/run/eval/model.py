@@ -1,0 +1,145 @@
+"""One model as an evaluation asks it: through its chat template or in plain text, by sampling or by likelihood."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from precept.decode import Sampling
+from precept.evaluate import Choice, Item, Task
+from precept.evaluate.run import cut_at
+from precept.models.folder import resolve_model
+from precept.run.eval.answer import own_template
+from precept.run.eval.plain import PlainText, plain_text
+from precept.run.opened import OpenedModel, make_chooser, open_model
+from precept.types import Generation, IntArray, Message
+
+Progress = Callable[[int, int], None]
+NO_TEMPLATE = "plain"
+"""The shipped template that stands in where no conversation is rendered."""
+
+
+@dataclass(frozen=True)
+class AskedModel:
+    """A model that answers items. ``has_template`` is False for a base model, which gets plain text."""
+
+    model: OpenedModel
+    has_template: bool
+    seed: int = 0
+
+    def prompt_text(self, item: Item, task: Task) -> str:
+        """What the model reads."""
+        if self._in_chat(task):
+            return self.model.renderer.prompt_text(item.messages, item.tools)
+        return item.text
+
+    def answer(self, items: Sequence[Item], task: Task, progress: Progress | None) -> list[list[Generation]]:
+        """What is generated for each item, a text for each of its user turns."""
+        turns = [_user_turns(item) if task.kind == "answers" else 1 for item in items]
+        said: list[list[Generation]] = [[] for _ in items]
+        for turn in range(max(turns)):
+            asked = [place for place, count in enumerate(turns) if turn < count and not _refused(said[place])]
+            prompts = [self._prompt(items[place], task, said[place], turns[place]) for place in asked]
+            found = self._generate(prompts, [items[place] for place in asked], task, progress, turn)
+            for place, generation in zip(asked, found, strict=True):
+                said[place].append(replace(generation, text=cut_at(generation.text, task.stop)))
+        return said
+
+    def choose(self, items: Sequence[Item], task: Task) -> list[Choice]:
+        """The likelihood of the options of each item."""
+        return (self._chat_chooser if self._in_chat(task) else self._plain_chooser)(items)
+
+    @cached_property
+    def _chat_chooser(self) -> Callable[[Sequence[Item]], list[Choice]]:
+        return make_chooser(self.model)
+
+    @cached_property
+    def _plain_chooser(self) -> Callable[[Sequence[Item]], list[Choice]]:
+        return make_chooser(self.model, lambda item: [self._plain.encode_pair(item.text, end) for end in item.endings])
+
+    @cached_property
+    def _plain(self) -> PlainText:
+        return plain_text(self.model)
+
+    def _in_chat(self, task: Task) -> bool:
+        return task.chat and self.has_template
+
+    def _prompt(self, item: Item, task: Task, said: Sequence[Generation], turns: int) -> IntArray:
+        messages = item.messages if turns == 1 else _dialogue(item.messages, said)
+        if self._in_chat(task):
+            return self.model.renderer.prompt_ids(messages, item.tools)
+        text = item.text if turns == 1 else "\n\n".join(message.content or "" for message in messages)
+        return self._plain.encode(text)
+
+    def _generate(
+        self, prompts: Sequence[IntArray], items: Sequence[Item], task: Task, progress: Progress | None, turn: int
+    ) -> list[Generation]:
+        """Greedy answers, and samples where the task has a temperature for an item's category."""
+        groups: dict[float, list[int]] = {}
+        for place, item in enumerate(items):
+            groups.setdefault(task.temperature_of(item.category), []).append(place)
+        sampler: Any = self.model.sampler(stop_ids=self._stop_ids(task))
+        found: dict[int, Generation] = {}
+        for temperature, places in groups.items():
+            own = [prompts[place] for place in places]
+            if temperature > 0:
+                sampling = Sampling(temperature=temperature, seed=self._seed_of(items[0], turn))
+                sampled = sampler.sample(own, sampling, max_new_tokens=task.max_new_tokens, progress=progress)
+                answers = [generations[0] for generations in sampled]
+            else:
+                answers = sampler.generate(own, max_new_tokens=task.max_new_tokens, progress=progress)
+            found |= zip(places, answers, strict=True)
+        return [found[place] for place in range(len(items))]
+
+    def _seed_of(self, first: Item, turn: int) -> int:
+        """A seed for each block, told by its first item, and for each turn: no two share their random numbers."""
+        return zlib.crc32(f"{self.seed} {first.task} {first.id} {turn}".encode())
+
+    def _stop_ids(self, task: Task) -> tuple[int, ...]:
+        """The model's end tokens, and those that begin with a text at which the task cuts: nothing is lost."""
+        if not task.stop:
+            return self.model.stop_ids
+        return tuple({*self.model.stop_ids, *(i for i, text in self._token_texts if text.startswith(tuple(task.stop)))})
+
+    @cached_property
+    def _token_texts(self) -> list[tuple[int, str]]:
+        tokenizer = self.model.loaded.tokenizer
+        ids = sorted(tokenizer.get_vocab().values())
+        return list(zip(ids, tokenizer.batch_decode([[index] for index in ids]), strict=True))
+
+
+def open_asked(name: str, *, chat_template: str | None, fallback_template: str | None = None) -> AskedModel:
+    """Load a model for evaluation. One without any chat template is asked in plain text."""
+    known = chat_template is not None or fallback_template is not None
+    has_template = known or own_template(resolve_model(name)) is not None
+    model = open_model(
+        name,
+        chat_template=chat_template if has_template else NO_TEMPLATE,
+        fallback_template=fallback_template,
+    )
+    return AskedModel(model, has_template)
+
+
+def _user_turns(item: Item) -> int:
+    return max(1, sum(message.role == "user" for message in item.messages))
+
+
+def _dialogue(messages: Sequence[Message], said: Sequence[Generation]) -> tuple[Message, ...]:
+    """The messages up to the user turn that follows the answers so far, with these answers behind their turns."""
+    turns: list[Message] = []
+    answers = iter(said)
+    for message in messages:
+        turns.append(message)
+        if message.role == "user":
+            answer = next(answers, None)
+            if answer is None:
+                break
+            turns.append(Message("assistant", answer.text))
+    return tuple(turns)
+
+
+def _refused(said: Sequence[Generation]) -> bool:
+    return bool(said and said[-1].refused)

@@ -1,0 +1,1 @@
+"""What ``precept judge`` does."""

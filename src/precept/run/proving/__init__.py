@@ -1,0 +1,1 @@
+"""What ``precept check`` and every training run prove before step one."""

@@ -1,0 +1,1 @@
+"""What ``precept run`` does: recipes read, checked and run step by step."""

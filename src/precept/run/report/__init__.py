@@ -1,0 +1,1 @@
+"""What ``precept report`` does."""

@@ -1,0 +1,1 @@
+"""What ``precept train`` does, from rows to a saved model."""
