@@ -108,6 +108,14 @@ def student_quantile(freedom: int, *, probability: float = 0.975) -> float:
     return high
 
 
+def student_p(values: Sequence[float]) -> float:
+    """Two-sided p of Student's test that the mean over runs is zero; two runs at least, not all equal."""
+    runs = np.asarray(values, np.float64)
+    assert len(runs) >= 2 and runs.min() < runs.max(), "needs runs that differ"
+    t = float(runs.mean()) / (float(runs.std(ddof=1)) / math.sqrt(len(runs)))
+    return max(0.0, 2 * (1 - _student_cdf(abs(t), len(runs) - 1)))
+
+
 def _student_cdf(t: float, freedom: int) -> float:
     """Abramowitz and Stegun 26.7.3 and 26.7.4: a finite sum, exact for whole degrees of freedom."""
     angle = math.atan(t / math.sqrt(freedom))

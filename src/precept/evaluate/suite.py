@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from pydantic.dataclasses import dataclass
 
 from precept.errors import InputError
-from precept.evaluate.run import ItemResult, Scores, score_means
+from precept.evaluate.run import ItemResult
+from precept.evaluate.statistics import interval_of_means
 from precept.evaluate.task_file import Place, TaskFile, nearest
 
 STOCK = Path(__file__).with_name("suites")
@@ -20,7 +21,6 @@ SUITES = tuple(sorted(path.stem for path in STOCK.glob("*.yaml")))
 NOT_FILES = ("hf:", "bundled:")
 """How data begins that no folder holds: data sets of the hub, and levels of the bundled world."""
 
-RESAMPLES = 2000
 _KNOWN_KEYS_ONLY = ConfigDict(extra="forbid")
 Patterns = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
@@ -143,27 +143,12 @@ def group_scores(results: Mapping[str, Sequence[ItemResult]], *, seed: int = 0) 
     how far the mean would move with other items of the same tasks, not with other tasks. Where no task's items
     differ, it is the interval of all items together.
     """
-    means: Scores = score_means([result for task in results.values() for result in task])
+    metrics = dict.fromkeys(name for task in results.values() for result in task for name in result.scores)
     scores = {}
-    for metric, pooled in means.items():
+    for metric in metrics:
         values = [[v for result in task for v in result.values(metric)] for task in results.values()]
         values = [task for task in values if task]
         value = float(np.mean([np.mean(task) for task in values]))
-        low, high = _bootstrap(values, seed) or (pooled["low"], pooled["high"])
+        low, high = interval_of_means(values, seed=seed)
         scores[metric] = GroupScore(value, low, high, sum(map(len, values)), len(values))._asdict()
     return scores
-
-
-def _bootstrap(tasks: Sequence[Sequence[float]], seed: int) -> tuple[float, float] | None:
-    """Percentiles of the mean of means with each task's items drawn anew; None where there is nothing to draw."""
-    rng = np.random.default_rng(seed)
-    total = np.zeros(RESAMPLES)
-    varied = False
-    for task in tasks:
-        distinct, counts = np.unique(np.asarray(task, np.float64), return_counts=True)
-        varied |= len(distinct) > 1
-        total += rng.multinomial(len(task), counts / len(task), size=RESAMPLES) @ distinct / len(task)
-    if not varied:
-        return None
-    low, high = np.quantile(total / len(tasks), (0.025, 0.975))
-    return float(low), float(high)
