@@ -8,7 +8,9 @@ from precept.records.instructions import MAKERS as OF_RECORDS
 from precept.records.instructions import Maker
 
 _HERE = (
-    Maker("reframing", "task instructions reframed by rules or a teacher", "ReframingSettings", package="precept.run.data"),
+    Maker(
+        "reframing", "task instructions reframed by rules or a teacher", "ReframingSettings", package="precept.run.data"
+    ),
 )
 
 MAKERS: Mapping[str, Maker] = {**OF_RECORDS, **{maker.name: maker for maker in _HERE}}
