@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from precept import __version__
 from precept.evaluate.examples import Example, examples_section
-from precept.evaluate.html_page import html_page
-from precept.evaluate.markup import Markup, element
+from precept.evaluate.markup import Markup, element, join
 from precept.evaluate.page_parts import Facts, card_list, facts_list, plain_table
+from precept.evaluate.page_style import STYLE
 from precept.evaluate.score_tables import Evaluation, scores_section
 from precept.evaluate.svg import Line, Points, line_chart
 
@@ -79,7 +79,17 @@ def make_page(page: Page) -> str:
         *(element("section", element("h2", name), facts_list(facts)) for name, facts in page.others),
         element("footer", f"Made by precept {__version__} from the files of the run."),
     )
-    return html_page(page.title, body)
+    head = join(
+        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Markup('<meta name="color-scheme" content="light dark">'),
+        # Nothing can be loaded or run even if a text had come in unescaped.
+        Markup(
+            """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
+        ),
+        element("title", page.title),
+        element("style", Markup(STYLE)),
+    )
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
 
 def _head(page: Page) -> Markup:
