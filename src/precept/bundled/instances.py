@@ -26,11 +26,13 @@ UNSEEN_OPERATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An input and its answer. Instances of one ``key`` are all trained on or all held out."""
+    """An input and its answer. Instances of one ``key`` are all trained on or all held out. ``rationale`` are the
+    reasons, of tasks that have some."""
 
     key: str
     input: str
     output: str
+    rationale: str = ""
 
 
 @dataclass(frozen=True, slots=True)

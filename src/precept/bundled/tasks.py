@@ -69,15 +69,21 @@ def build_tasks(world: World, *, seed: int = 0) -> Tasks:
         seen = [wording for wording in wordings if wording.split == "seen"]
         order = rng.sample(spec.instances, len(spec.instances))
         if spec.held_out:
-            examples, rest = _take_examples(order)
-            levels[spec.held_out].append(_task(spec, seen, examples, _select(rest, spec.held_out), placed=True))
+            examples, rest = take_examples(order)
+            levels[spec.held_out].append(
+                as_task(spec, seen, examples, select(rest, ITEMS_PER_TASK[spec.held_out]), placed=True)
+            )
             continue
         held = [instance for instance in order if is_held_out(instance.key, seed=seed)]
-        examples, kept = _take_examples([instance for instance in order if not is_held_out(instance.key, seed=seed)])
-        training.append(_task(spec, seen, examples, [*examples, *kept], placed=False))
-        levels["unseen_instances"].append(_task(spec, seen, examples, _select(held, "unseen_instances"), placed=True))
+        examples, kept = take_examples([instance for instance in order if not is_held_out(instance.key, seed=seed)])
+        training.append(as_task(spec, seen, examples, [*examples, *kept], placed=False))
+        levels["unseen_instances"].append(
+            as_task(spec, seen, examples, select(held, ITEMS_PER_TASK["unseen_instances"]), placed=True)
+        )
         new = [wording for wording in wordings if wording.split != "seen"]
-        levels["unseen_wordings"].append(_task(spec, new, examples, _select(held, "unseen_wordings"), placed=True))
+        levels["unseen_wordings"].append(
+            as_task(spec, new, examples, select(held, ITEMS_PER_TASK["unseen_wordings"]), placed=True)
+        )
     return Tasks(tuple(training), {level: tuple(tasks) for level, tasks in levels.items()})
 
 
@@ -151,26 +157,26 @@ def write_tasks(tasks: Tasks, folder: Path) -> None:
                 out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows(task, count=count))
 
 
-def _take_examples(order: Sequence[Instance]) -> tuple[list[Instance], list[Instance]]:
+def take_examples(order: Sequence[Instance]) -> tuple[list[Instance], list[Instance]]:
     """Two instances with different answers as examples, and the rest."""
     first = order[0]
     second = next(instance for instance in order if instance.output != first.output)
     return [first, second], [instance for instance in order if instance not in (first, second)]
 
 
-def _select(instances: Sequence[Instance], level: str) -> list[Instance]:
-    """As many instances as the level takes, without those that make one answer too frequent."""
+def select(instances: Sequence[Instance], count: int) -> list[Instance]:
+    """The first ``count`` instances, without those that make one answer too frequent."""
     chosen = list(instances)
     while chosen:
-        counts = Counter(instance.output for instance in chosen[: ITEMS_PER_TASK[level]])
+        counts = Counter(instance.output for instance in chosen[:count])
         answer, most = counts.most_common(1)[0]
         if most <= MOST_ALIKE * counts.total():
-            return chosen[: ITEMS_PER_TASK[level]]
+            return chosen[:count]
         chosen.remove(next(instance for instance in reversed(chosen) if instance.output == answer))
     return chosen
 
 
-def _task(
+def as_task(
     spec: TaskSpec,
     wordings: Sequence[Wording],
     examples: Sequence[Instance],
@@ -178,13 +184,15 @@ def _task(
     *,
     placed: bool,
 ) -> Task:
+    """The task as a document. ``placed`` gives each instance one wording; else all wordings are for all instances."""
     instances = [
         {"id": f"{spec.name}-{number}", "input": instance.input, "output": [instance.output]}
+        | ({"rationale": instance.rationale} if instance.rationale else {})
         | ({"wording": number % len(wordings)} if placed else {})
         for number, instance in enumerate(chosen)
     ]
     wrong = [examples[(i + 1) % EXAMPLES].output for i in range(EXAMPLES)]
-    why = [spec.because.format(x=example.input, y=example.output) for example in examples]
+    why = [example.rationale or spec.because.format(x=example.input, y=example.output) for example in examples]
     return {
         "Name": spec.name,
         "Contributors": ["Precept"],
