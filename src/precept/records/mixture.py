@@ -84,7 +84,7 @@ class Mixture:
     sources: Sequence[MixtureSource]
     counts: Sequence[int]
     seed: int
-    _orders: dict[tuple[int, int], LongArray] = field(default_factory=dict, repr=False, compare=False)
+    _orders: dict[int, tuple[int, LongArray]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return sum(self.counts)
@@ -101,23 +101,18 @@ class Mixture:
         """For each place its source, and how many rows of that source come before it.
 
         Draw j of a source with c rows stands at (2j + 1) / 2c of the way, equal places in the order of the sources.
-        How many draws of another source come before it is then a division of whole numbers, and the sum its place.
+        (Equal fractions round to equal numbers, and unequal ones of counts below 2**25 do not.)
         """
-        source_of, draw_of = (np.zeros(len(self), np.int64) for _ in range(2))
-        for own, count in enumerate(self.counts):
-            draws = np.arange(count, dtype=np.int64)
-            before = np.zeros(count, np.int64)
-            for other, others in enumerate(self.counts):
-                # draws j' with (2j' + 1) c < (2j + 1) c', or equal where the other source goes first
-                ahead = (2 * draws + 1) * others + (count if other < own else count - 1)
-                before += ahead // (2 * count)
-            source_of[before], draw_of[before] = own, draws
-        return source_of, draw_of
+        draws = [np.arange(count, dtype=np.int64) for count in self.counts]
+        places = np.concatenate([(2 * own + 1) / (2 * len(own)) for own in draws if len(own)] or [np.zeros(0)])
+        order = np.argsort(places, kind="stable")
+        sources = np.repeat(np.arange(len(draws), dtype=np.int64), [len(own) for own in draws])
+        return sources[order], np.concatenate(draws)[order]
 
     def _rows(self, source: int, epoch: int) -> LongArray:
-        """The order of a source's rows in one pass."""
-        if (source, epoch) not in self._orders:
+        """The order of a source's rows in one pass; of each source the one asked for last is kept."""
+        if source not in self._orders or self._orders[source][0] != epoch:
             entropy = hashlib.sha256(f"{self.seed}:{self.sources[source].hash}:{epoch}".encode()).digest()
             rng = np.random.Generator(np.random.PCG64(int.from_bytes(entropy, "big")))
-            self._orders[source, epoch] = rng.permutation(self.sources[source].rows).astype(np.int64)
-        return self._orders[source, epoch]
+            self._orders[source] = epoch, rng.permutation(self.sources[source].rows).astype(np.int64)
+        return self._orders[source][1]

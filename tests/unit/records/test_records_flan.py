@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from precept.errors import InputError
+from precept.records import load
+from precept.records import write as write_rows
 from precept.records.instructions.flan import FlanSettings, build
 from precept.records.instructions.flan_templates import (
     Pattern,
@@ -19,6 +22,7 @@ from precept.records.instructions.flan_templates import (
     shipped_kinds,
     shipped_templates,
 )
+from precept.records.instructions.labelled_answers import with_solution_split
 from precept.records.problems import RowProblem
 from precept.types import Conversation
 
@@ -64,8 +68,9 @@ def test_shipped_templates_are_ten_ways_to_put_a_task(kind: str) -> None:
     known = {*templates.slots, "answer", "options_"}
     assert all(pattern.slots <= known for pattern in templates.patterns)
     forward = [pattern for pattern in templates.patterns if not pattern.turned]
-    assert all("{answer}" in pattern.targets for pattern in forward) or kind == "cot_inversion"
-    assert not any("{answer}" in pattern.inputs for pattern in forward) or kind == "cot_inversion"
+    inverted = kind in ("cot_inversion", "dialog_inversion")
+    assert all("{answer}" in pattern.targets for pattern in forward) or inverted
+    assert not any("{answer}" in pattern.inputs for pattern in forward) or inverted
 
 
 def test_each_template_serves_as_often_and_the_rest_is_left_out(tmp_path: Path) -> None:
@@ -180,6 +185,70 @@ def test_rows_of_common_sources_are_read(tmp_path: Path) -> None:
     assert texts(named[0]) == ("Say it.\n\ni", "o")
 
 
+SOLVED = {"question": "How many?", "answer": "She has 2 * 9 = $<<2*9=18>>18.\nThat is 1,018 in all.\n#### 1,018"}
+
+
+def test_the_direct_form_of_a_gsm8k_row_asks_for_the_bare_answer(tmp_path: Path) -> None:
+    path = write(tmp_path, "gsm8k.jsonl", SOLVED)
+    direct = build([path], FlanSettings(kind="math", templates_per_task=1)).train[0]
+    assert (texts(direct), direct.references) == (("How many?", "1,018"), ("1,018",))
+
+
+def test_the_reasoned_form_of_a_gsm8k_row_has_its_steps_without_calculator_notes(tmp_path: Path) -> None:
+    reasoned = build([write(tmp_path, "gsm8k.jsonl", SOLVED)], FlanSettings(templates_per_task=1)).train[0]
+    assert texts(reasoned)[1] == "She has 2 * 9 = $18.\nThat is 1,018 in all.\nSo the answer is 1,018."
+    assert read_back(tmp_path, reasoned)
+
+
+def read_back(folder: Path, *rows: Conversation) -> bool:
+    """Whether the rows are the same after writing and reading them, but for their place and hash."""
+    write_rows(rows, folder / "again.jsonl", "messages")
+    again = load([str(folder / "again.jsonl")]).rows
+    return [replace(row, source=rows[0].source) for row in again] == [replace(r, source=rows[0].source) for r in rows]
+
+
+@pytest.mark.parametrize(
+    ("answer", "split"),
+    [
+        ("#### -3", ("-3", None)),  # no steps: no rationale
+        ("a\n#### 1\nb\n#### 2.5", ("2.5", "a\n#### 1\nb")),  # the last mark counts
+        ("It is so.\n#### Conclusion", None),  # a heading
+        ("a #### 4", None),  # not at a line's start
+        ("a\n##### 4", None),
+        ("a\n#### 4\nand so on", None),
+        ("18", None),
+    ],
+)
+def test_a_solution_ends_in_a_line_with_the_mark_and_a_number(
+    answer: str, split: tuple[str, str | None] | None
+) -> None:
+    columns = {"question": "q", "answer": answer}
+    found = with_solution_split(columns)
+    assert (found["answer"], found.get("rationale")) == (split or (answer, None))
+    assert with_solution_split({**columns, "rationale": "own"}).get("rationale") == "own"
+    assert with_solution_split({"solution": answer}, "solution")["solution"] == (split or (answer,))[0]
+
+
+def test_blank_answers_beside_others_are_no_answers(tmp_path: Path) -> None:
+    path = write(tmp_path, "rows.jsonl", {"question": "Q?", "answers": ["", "x", " "]})
+    row = build([path], FlanSettings(kind="closed_book_qa", templates_per_task=1)).train[0]
+    assert (texts(row)[1], row.references) == ("x", ("x",))
+
+
+def test_an_answer_that_is_nothing_but_the_shared_end_marker_is_refused(tmp_path: Path) -> None:
+    rows = [{"prompt": "a", "completion": "b<|endoftext|>"}, {"prompt": "c", "completion": "<|endoftext|>"}]
+    built = build([write(tmp_path, "p3.jsonl", *rows)], FlanSettings())
+    assert [texts(row) for row in built.train] == [("a", "b")]
+    assert [(refusal.row, refusal.code) for refusal in built.refused] == [(2, "empty-answer")]
+
+
+def test_rows_with_inputs_and_targets_are_prompts_or_have_a_definition(tmp_path: Path) -> None:
+    prompt, defined = {"inputs": "Say i.", "targets": "o"}, {"definition": "Say it.", "inputs": "i", "targets": "o"}
+    for name, row, asked in (("flan", prompt, "Say i."), ("ni", defined, "Say it.\n\ni")):
+        built = build([write(tmp_path, f"{name}.jsonl", row)], FlanSettings(templates_per_task=1))
+        assert texts(built.train[0]) == (asked, "o")
+
+
 @pytest.mark.parametrize(
     ("change", "code", "reason"),
     [
@@ -201,6 +270,21 @@ def test_a_row_that_cannot_be_put_is_refused_by_name(tmp_path: Path, change: Any
     ((row, found, why),) = [(refusal.row, refusal.code, refusal.reason) for refusal in built.refused]
     assert (row, found) == (2, code)
     assert reason in why
+
+
+def test_a_plan_may_name_a_column_that_templates_do_not_know(tmp_path: Path) -> None:
+    own, plan = tmp_path / "own.yaml", tmp_path / "plan.yaml"
+    own.write_text('cluster: x\ncolumns: {text: [content]}\ntemplates: ["{text}"]')
+    path = write(tmp_path, "films.jsonl", {"body": "Nice.", "answer": "good"})
+    plan.write_text("tasks: {films: {templates: own.yaml, fields: {text: body}}}")
+    assert texts(build([path], FlanSettings(tasks=plan)).train[0]) == ("Nice.", "good")
+    plan.write_text("tasks: {films: {templates: own.yaml, fields: {text: bodi}}}")
+    with pytest.raises(InputError) as caught:
+        build([path], FlanSettings(tasks=plan))
+    assert (caught.value.code, caught.value.found) == (
+        "unknown-template-field",
+        "fields of the rows: body, answer; looked for bodi",
+    )
 
 
 def test_a_label_without_a_name_in_the_plan_is_refused(tmp_path: Path) -> None:

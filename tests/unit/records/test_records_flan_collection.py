@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from precept.errors import InputError
+from precept.records import load
+from precept.records import write as write_rows
 from precept.records.instructions.few_shot_forms import Exemplar, Layout, assemble, prune, with_template
-from precept.records.instructions.flan_collection import FlanCollectionSettings, build, style_weights
-from precept.records.instructions.flan_templates import shipped_templates
+from precept.records.instructions.flan_cells import style_weights
+from precept.records.instructions.flan_collection import FlanCollectionSettings, build
+from precept.records.instructions.flan_templates import fill, shipped_templates
 from precept.records.instructions.options_text import collection_table, list_options, numerals
 from precept.records.problems import RowProblem
 from precept.types import Conversation
@@ -49,17 +52,21 @@ def reasoned(count: int) -> list[dict[str, Any]]:
     return [{"question": f"Q{n}?", "answer": f"a{n}", "rationale": f"Since {n}."} for n in range(count)]
 
 
+def defined(*positives: dict[str, str]) -> dict[str, Any]:
+    """A task file of forty instances."""
+    return {
+        "Definition": ["Say it."],
+        "Positive Examples": list(positives),
+        "Instances": [{"input": f"i{n}", "output": [f"o{n}", f"or{n}"]} for n in range(40)],
+    }
+
+
 @pytest.fixture
 def paths(tmp_path: Path) -> list[str]:
-    task = {
-        "Definition": ["Say it."],
-        "Positive Examples": [],
-        "Instances": [{"input": f"i{n}", "output": [f"o{n}"]} for n in range(40)],
-    }
     return [
         write(tmp_path, "rte.jsonl", nli(60)),
         write(tmp_path, "ecqa_train.jsonl", reasoned(60)),
-        write(tmp_path, "task1_say.json", [task]),
+        write(tmp_path, "task1_say.json", [defined()]),
         write(tmp_path, "p3.jsonl", [{"prompt": f"Prompt {n}", "completion": f"done {n}"} for n in range(60)]),
     ]
 
@@ -82,12 +89,19 @@ def test_an_exemplar_is_prefix_input_delimiter_prefix_target_separator() -> None
 
 
 def test_exemplars_are_kept_while_they_fit_beside_the_query() -> None:
-    # the query has 2 words; exemplars 3, 2 and 1: of 7 words 5 are left, which the first two take
+    # the query has 2 words; exemplars 3, 2 and 1: of 7 words 5 are left, which the first two take exactly
     exemplars = [Exemplar("a b", "c"), Exemplar("d", "e"), Exemplar("f", "")]
     kept = prune(exemplars, "x y", Layout(), budget=7, count_tokens=WORDS)
     assert kept == exemplars[:2]
     # the longest beginning: a short exemplar behind one that does not fit is left out too
     assert prune(exemplars, "x y", Layout(), budget=4, count_tokens=WORDS) == []
+
+
+def test_prefixes_and_what_stands_above_count_too() -> None:
+    # "Q: x / A:" are 3 words, "D" above is 1; an exemplar "Q: a / A: b" is 4: 8 in all
+    layout = Layout("Q: ", "A: ", "\n", "\n")
+    assert prune([Exemplar("a", "b")], "x", layout, budget=8, count_tokens=WORDS, above="D ")
+    assert not prune([Exemplar("a", "b")], "x", layout, budget=7, count_tokens=WORDS, above="D ")
 
 
 def test_x_shot_keeps_the_exemplars_of_the_querys_template() -> None:
@@ -150,7 +164,7 @@ def test_a_chain_of_thought_gives_its_reasons_before_the_answer(kind: str) -> No
         ("chung_b", {"flan": 46.0, "t0": 27.9, "niv2": 24.2, "cot": 1.8}),
         ("chung_a", {"flan": 52, "t0": 15, "niv2": 30, "cot": 3}),
         ("run_example", {"flan": 0.40, "t0": 0.32, "niv2": 0.20, "cot": 0.05}),  # the rows hold no dialog
-        ("code_defaults", {"flan": 4, "t0": 3, "niv2": 1, "cot": 1}),
+        ("code_defaults", {"flan": 4, "t0": 3, "niv2": 1, "cot": 1 + 0.3}),  # CoT-II beside CoT
         ("equal", {"flan": 1, "t0": 1, "niv2": 1, "cot": 1}),
     ],
 )
@@ -208,6 +222,73 @@ def test_a_definition_stands_once_above_two_exemplars(paths: list[str]) -> None:
         assert sum(f"o{n}" in text(row).split() for n in range(40)) == 2
 
 
+EXPLAINED = {"input": "ei", "output": "eo", "explanation": "ex"}
+
+
+def test_one_explained_example_stands_inside_the_template_of_half_the_few_shot_rows(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "task1_say.json", [defined({"input": "i0", "output": "o0", "explanation": "why"}, EXPLAINED)]
+    )
+    built = build([path], FlanCollectionSettings(zero_shot_share=0, rows=400), count_tokens=WORDS)
+    inline = [row for row in built.train if "why" in text(row) or "ex" in text(row).split()]
+    assert 150 < len(inline) < 250
+    patterns = shipped_templates("definition_example").patterns
+    assert len({pattern.inputs for pattern in patterns}) == 10
+    slots = {"definition", "input", "example_input", "example_output", "example_explanation", "answer"}
+    assert all(pattern.slots == slots for pattern in patterns)
+    for row in inline:
+        own = f"i{row.source.row - 1}"
+        # the first example, but never the query itself with its answer
+        assert ("why" in text(row)) == (own != "i0") and text(row).count("Say it.") == 1
+        values = {"definition": "Say it.", "input": own, "example_input": "i0", "example_output": "o0"}
+        if own != "i0":
+            assert text(row) in {fill(p.inputs, {**values, "example_explanation": "why"}) for p in patterns}
+    first = next(row for row in inline if row.source.row == 11)  # row 10 counted from 0 takes template 0 of ten
+    assert text(first) == "Say it.\n\ni0\no0\nWhy? why\n\ni10"
+
+
+@pytest.mark.parametrize("bad", [{}, {"input": "ei", "output": "eo"}, {**EXPLAINED, "explanation": " "}])
+def test_without_an_explained_example_two_exemplars_are_shown(tmp_path: Path, bad: dict[str, str]) -> None:
+    path = write(tmp_path, "task1_say.json", [defined(bad)])
+    built = build([path], FlanCollectionSettings(zero_shot_share=0), count_tokens=WORDS)
+    assert all(sum(f"o{n}" in text(row).split() for n in range(40)) == 2 for row in built.train)
+
+
+def test_tasks_made_of_mmlu_are_left_out_by_their_number(tmp_path: Path) -> None:
+    numbers = (663, 664, 667, 668, 684, 685, 737, 738)
+    paths = [write(tmp_path, f"task{n}_x.json", [defined()]) for n in numbers]
+    left_out = ["task664_x", "task667_x", "task685_x", "task737_x"]
+    built = build(paths, FlanCollectionSettings(without=("few_shot",)))
+    assert built.report["left_out"] == {"made of MMLU": left_out}
+    assert {row.task for row in built.train} == {f"task{n}_x" for n in (663, 668, 684, 738)}
+    kept = build(paths, FlanCollectionSettings(without=("few_shot",), mmlu_tasks="keep"))
+    assert kept.report["left_out"] == {"made of MMLU": []} and len({row.task for row in kept.train}) == 8
+    with pytest.raises(InputError, match="no task is left"):
+        build(paths[1:2], FlanCollectionSettings(without=("few_shot",)))
+    assert sum(b - a + 1 for a, b in collection_table()["mmlu_tasks"]) == 57
+
+
+def test_a_plan_may_put_any_task_into_any_sub_mixture(tmp_path: Path) -> None:
+    """Forms of their own have the rows that hold what these show; others are put as anywhere."""
+    plan = tmp_path / "plan.yaml"
+    for submixture in ("niv2", "cot", "dialog"):
+        plan.write_text(f"tasks: {{rte: {{submixture: {submixture}}}}}")
+        settings = FlanCollectionSettings(tasks=plan, weights="run_example")
+        built = build([write(tmp_path, "rte.jsonl", nli(40))], settings, count_tokens=WORDS)
+        assert not built.refused and {row.task for row in built.train} == {"rte"}
+    plan.write_text("tasks: {rte: {submixture: t0}}")  # as its templates list options, without them too
+    built = build([write(tmp_path, "rte.jsonl", nli(40))], FlanCollectionSettings(tasks=plan), count_tokens=WORDS)
+    assert {name.split()[1] for name in built.report["styles"]} == {"zsopt", "zsnoopt", "fsopt", "fsnoopt"}
+
+
+def test_gsm8k_becomes_chains_of_thought(tmp_path: Path) -> None:
+    rows = [{"question": f"{n}+1?", "answer": f"It is <<{n}+1={n + 1}>>{n + 1}.\n#### {n + 1}"} for n in range(30)]
+    built = build([write(tmp_path, "gsm8k.jsonl", rows)], FlanCollectionSettings(without=("few_shot", "inversion")))
+    assert set(built.report["submixtures"]) == {"cot"}
+    row = next(row for row in built.train if row.source.row == 1)
+    assert row.messages[1].content == "It is 1.\nSo the answer is 1." and row.references == ("1",)
+
+
 def test_rows_whose_exemplars_do_not_fit_are_dropped_and_counted(paths: list[str]) -> None:
     settings = FlanCollectionSettings(zero_shot_share=0.5, exemplar_tokens=1, rows=40, weights="equal")
     built = build(paths[3:], settings, count_tokens=WORDS)
@@ -230,11 +311,22 @@ def test_ablations_take_a_part_away(paths: list[str]) -> None:
     )
 
 
+def test_released_problems_with_solutions_read_back(shared_data: Path, tmp_path: Path) -> None:
+    path = str(shared_data / "gsm8k" / "train.jsonl")
+    rows = build([path], FlanCollectionSettings(without=("few_shot",))).train
+    assert len(rows) > 1000
+    write_rows(rows, tmp_path / "again.jsonl", "messages")
+    again = load([str(tmp_path / "again.jsonl")]).rows
+    assert [(row.messages, row.references) for row in again] == [(row.messages, row.references) for row in rows]
+
+
 def test_rows_kept_for_the_test_are_not_trained_on(paths: list[str]) -> None:
     built = build(paths, FlanCollectionSettings(test_rows_per_task=5, without=("cot",)), count_tokens=WORDS)
     assert Counter(row.task for row in built.test) == {"rte": 5, "ecqa_train": 5, "task1_say": 5, "p3": 5}
     trained = {(row.source.file, row.source.row) for row in built.train}
     assert not trained & {(row.source.file, row.source.row) for row in built.test}
+    said = next(row for row in built.test if row.task == "task1_say")
+    assert said.references == ("o35", "or35")  # all that is right
     chain = next(row for row in built.test if row.task == "ecqa_train")
     assert chain.references == ("a55",)
     assert chain.messages[1].content == "Since 55.\nSo the answer is a55."
@@ -267,14 +359,11 @@ def test_few_shot_rows_want_a_tokenizer(paths: list[str]) -> None:
     [
         ({"without": ("cot",)}, "too-few-rows"),
         ({"test_rows_per_task": 60}, "too-few-rows"),
-        ({"weights": "chung_a"}, "no-submixture-weight"),
     ],
 )
-def test_what_cannot_be_mixed_is_an_error(paths: list[str], tmp_path: Path, settings: Any, code: str) -> None:
-    plan = tmp_path / "plan.yaml"
-    plan.write_text("tasks: {ecqa_train: {submixture: dialog}}" if "weights" in settings else "tasks: {}")
+def test_what_cannot_be_mixed_is_an_error(paths: list[str], settings: Any, code: str) -> None:
     with pytest.raises(InputError) as caught:
-        build(paths[1:2], FlanCollectionSettings(tasks=plan, **settings), count_tokens=WORDS)
+        build(paths[1:2], FlanCollectionSettings(**settings), count_tokens=WORDS)
     assert caught.value.code == code
 
 

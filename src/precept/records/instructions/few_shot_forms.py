@@ -28,6 +28,10 @@ class Layout:
     delimiter: str = "\n\n"
     separator: str = "\n\n\n"
 
+    def asked(self, inputs: str) -> str:
+        """An input up to where its target begins."""
+        return f"{self.inputs_prefix}{inputs}{self.delimiter}{self.targets_prefix}"
+
 
 def draw_layout(rng: random.Random) -> Layout:
     """One of the exemplar layouts with one of the separators."""
@@ -37,12 +41,8 @@ def draw_layout(rng: random.Random) -> Layout:
 
 def assemble(exemplars: Sequence[Exemplar], query: str, layout: Layout) -> str:
     """Exemplars one after the other, then the query up to where its target begins; blanks at the end are cut."""
-    shown = "".join(
-        f"{layout.inputs_prefix}{exemplar.inputs}{layout.delimiter}"
-        f"{layout.targets_prefix}{exemplar.targets}{layout.separator}"
-        for exemplar in exemplars
-    )
-    return f"{shown}{layout.inputs_prefix}{query}{layout.delimiter}{layout.targets_prefix}".rstrip(" ")
+    shown = "".join(f"{layout.asked(one.inputs)}{one.targets}{layout.separator}" for one in exemplars)
+    return f"{shown}{layout.asked(query)}".rstrip(" ")
 
 
 def with_template(candidates: Sequence[Exemplar], template: int) -> list[Exemplar]:
@@ -55,16 +55,23 @@ def with_template(candidates: Sequence[Exemplar], template: int) -> list[Exempla
 
 
 def prune(
-    exemplars: Sequence[Exemplar], query: str, layout: Layout, *, budget: int, count_tokens: CountTokens
+    exemplars: Sequence[Exemplar],
+    query: str,
+    layout: Layout,
+    *,
+    budget: int,
+    count_tokens: CountTokens,
+    above: str = "",
 ) -> list[Exemplar]:
-    """The longest beginning of the exemplars whose tokens, delimiters counted with the inputs, fit beside the query.
+    """The longest beginning of the exemplars whose tokens, prefixes and delimiters counted, fit beside the query.
 
-    ``budget`` is for exemplars and query together: 1,920 in the paper's code, of 2,048.
+    ``budget`` is for exemplars and query together: 1,920 in the paper's code, of 2,048, which leaves the rest to the
+    separators. ``above`` is what stands once above all of them.
     """
-    left = budget - count_tokens(query + layout.delimiter)
+    left = budget - count_tokens(above + layout.asked(query))
     kept = []
     for exemplar in exemplars:
-        left -= count_tokens(exemplar.inputs + layout.delimiter) + count_tokens(exemplar.targets)
+        left -= count_tokens(layout.asked(exemplar.inputs)) + count_tokens(exemplar.targets)
         if left < 0:
             break
         kept.append(exemplar)

@@ -24,7 +24,7 @@ from precept.records.instructions.flan_splits import (
     train_on_tasks,
     with_own_tasks,
 )
-from precept.records.instructions.flan_templates import OPTIONS_SLOT, Pattern, fill, options_block
+from precept.records.instructions.flan_templates import DIALOGUE_SLOT, Pattern, fill
 from precept.records.instructions.labelled_tasks import Example, LabelledTask, read_tasks
 from precept.records.mixture import Mixture, MixtureSource, counts_for, mixing_shares, most_without_repeats
 from precept.records.problems import RowProblem
@@ -184,9 +184,7 @@ def put(task: LabelledTask, example: Example, pattern: Pattern) -> Conversation:
 
     Raises RowProblem for a slot without a value, such as options of a row that has none.
     """
-    values = dict(example.values)
-    if example.options:
-        values[OPTIONS_SLOT] = options_block(example.options)
+    values = example.slots(goes_on=not pattern.asks_for(DIALOGUE_SLOT))
     inputs, target = fill(pattern.inputs, values), fill(pattern.targets, values)
     answers = () if pattern.turned else tuple(fill(pattern.targets, {**values, "answer": a}) for a in example.answers)
     return Conversation(

@@ -2,16 +2,16 @@
 with chains of thought, and turned around, in sub-mixtures of fixed weights.
 
 Four styles: ``zsopt``, ``zsnoopt``, ``fsopt``, ``fsnoopt`` are zero- or few-shot, with or without the answer options.
-Rows with ``question``, ``answer`` and ``rationale`` are chains of thought and have no version without options, and so
-have Super-NaturalInstructions files and prompts that are written already (P3).
+Chains of thought, dialogues, Super-NaturalInstructions files and prompts that are written already (P3) have no version
+without options.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,24 +19,27 @@ from pydantic import Field
 
 from precept.errors import InputError
 from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.dialogue_text import list_dialogue
 from precept.records.instructions.few_shot_forms import Exemplar, Layout, assemble, draw_layout, prune, with_template
-from precept.records.instructions.flan_templates import (
-    OPTIONS_SLOT,
-    Pattern,
-    fill,
-    options_block,
-    shipped_templates,
+from precept.records.instructions.flan_cells import (
+    Cell,
+    has_version_without_options,
+    inversion_of,
+    is_mmlu_task,
+    make_cells,
+    rows_that_count,
 )
-from precept.records.instructions.labelled_tasks import Example, LabelledTask, read_tasks
-from precept.records.instructions.options_text import collection_table, list_options
-from precept.records.mixture import Mixture, MixtureSource, counts_for, mixing_shares
+from precept.records.instructions.flan_templates import DIALOGUE_SLOT, OPTIONS_SLOT, Pattern, fill, shipped_templates
+from precept.records.instructions.labelled_tasks import Example, LabelledTask, WorkedExample, read_tasks
+from precept.records.instructions.options_text import list_options
+from precept.records.mixture import Mixture, MixtureSource, counts_for
 from precept.records.problems import RowProblem
 from precept.settings import Settings
 from precept.types import Conversation, Message, Refusal
 
 Part = Literal["cot", "inversion", "few_shot", "balancing"]
-OPTIONAL = ("flan",)  # sub-mixtures whose tasks also come without options
 NIV2_SHOTS = 2
+NIV2_SLOTS = {"definition", "input"}
 
 
 class FlanCollectionSettings(Settings):
@@ -58,7 +61,9 @@ class FlanCollectionSettings(Settings):
     options_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of rows with answer options where a version without them exists."""
     inversion_weight: Annotated[float, Field(ge=0)] = 0.3
-    """Weight of turned-around chains of thought beside 1 of those as they are."""
+    """Weight of turned-around chains of thought and dialogues beside 1 of those as they are."""
+    mmlu_tasks: Literal["leave_out", "keep"] = "leave_out"
+    """Tasks of Super-NaturalInstructions made of MMLU, numbers 664 to 667 and 685 to 737: left out as in the paper."""
     shots: Annotated[int, Field(ge=1)] = 5
     """Exemplars of the one few-shot form, each by a template of its own."""
     candidates: Annotated[int, Field(ge=1)] = 25
@@ -73,35 +78,15 @@ class FlanCollectionSettings(Settings):
     """Decides what is drawn, and in which order."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A task in one style, and its share of all rows."""
-
-    task: LabelledTask
-    patterns: tuple[Pattern, ...]
-    zero_shot: bool
-    options: bool
-    inverted: bool
-    share: float
-
-    @property
-    def style(self) -> str:
-        """zsopt, zsnoopt, fsopt or fsnoopt."""
-        return ("zs" if self.zero_shot else "fs") + ("opt" if self.options else "noopt")
-
-    @property
-    def name(self) -> str:
-        """Unique among the cells."""
-        return f"{self.task.name} {self.style}{' inverted' if self.inverted else ''}"
-
-
 def build(paths: Sequence[str], settings: FlanCollectionSettings, *, count_tokens: CountTokens | None = None) -> Built:
     """Training rows drawn by sub-mixture, style and task; test rows in the order of the files.
 
     Raises InputError for plans and templates that cannot be used, and for few-shot rows without a tokenizer.
     """
     known, refused = read_tasks(paths, plan=settings.tasks, kind=settings.kind, templates=settings.templates)
-    known = [task for task in known if task.examples]
+    mmlu = {task.name for task in known if is_mmlu_task(task)}
+    left_out = sorted(mmlu) if mmlu and settings.mmlu_tasks == "leave_out" else []
+    known = [task for task in known if task.examples and task.name not in left_out]
     test = [row for task in known for row in _test_rows(task, settings.test_rows_per_task)]
     tasks = [
         replace(task, examples=task.examples[: len(task.examples) - settings.test_rows_per_task])
@@ -111,10 +96,10 @@ def build(paths: Sequence[str], settings: FlanCollectionSettings, *, count_token
     if not tasks:
         if refused:
             return Built(train=(), refused=refused)
-        raise InputError("no task is left", code="too-few-rows", do="add rows, or take less away with 'without'")
-    cells = make_cells(tasks, settings)
-    caps = collection_table()["caps"]
-    total = settings.rows or sum(min(len(task.examples), caps[task.submixture]) for task in tasks)
+        raise InputError(
+            "no task is left", code="too-few-rows", do="add rows, or leave fewer out (without, mmlu_tasks)"
+        )
+    cells, total = _cells(tasks, settings)
     counts = counts_for([cell.share for cell in cells], total)
     if count_tokens is None and any(count and not cell.zero_shot for cell, count in zip(cells, counts, strict=True)):
         raise InputError(
@@ -139,8 +124,25 @@ def build(paths: Sequence[str], settings: FlanCollectionSettings, *, count_token
             continue
         tally.count(cell, row, repeated=draw.epoch > 0)
         rows += [] if row is None else [row]
-    report = {**tally.report(cells), "test": len(test)}
+    report = {**tally.report(cells), "test": len(test), "left_out": {"made of MMLU": left_out}}
     return Built(train=rows, test=test, report=report, refused=list(dict.fromkeys(refused)))
+
+
+def _cells(tasks: Sequence[LabelledTask], settings: FlanCollectionSettings) -> tuple[list[Cell], int]:
+    """The cells, and how many rows are drawn of all of them."""
+    balanced = "balancing" not in settings.without
+    weights = settings.weights if balanced else "equal"
+    turned = "inversion" not in settings.without and any(map(inversion_of, tasks))
+    with_choice = any(map(has_version_without_options, tasks))
+    cells = make_cells(
+        tasks,
+        weights=weights,
+        balanced=balanced,
+        zero_shot=1.0 if "few_shot" in settings.without else settings.zero_shot_share,
+        options=settings.options_share if with_choice else 1.0,
+        inversion=settings.inversion_weight if turned else 0.0,
+    )
+    return cells, settings.rows or sum(rows_that_count(tasks, weights).values())
 
 
 def _test_rows(task: LabelledTask, count: int) -> list[Conversation]:
@@ -154,64 +156,10 @@ def _test_rows(task: LabelledTask, count: int) -> list[Conversation]:
     rows = []
     for place in range(len(task.examples) - count, len(task.examples)):
         filled = _exemplar(cell, place, 0)
-        rows.append(_row(cell, place, filled.inputs, filled.targets))
+        example = task.examples[place]
+        also = [fill(cell.patterns[0].targets, {**example.slots(), "answer": answer}) for answer in example.answers]
+        rows.append(_row(cell, place, filled.inputs, filled.targets, also=also))
     return rows
-
-
-def style_weights(zero_shot: float, options: float) -> dict[str, float]:
-    """The weight of each style from the shares of zero-shot rows and of rows with options; weights of 0 are dropped."""
-    weights = {
-        "zsopt": zero_shot * options,
-        "fsopt": (1 - zero_shot) * options,
-        "zsnoopt": zero_shot * (1 - options),
-        "fsnoopt": (1 - zero_shot) * (1 - options),
-    }
-    return {style: weight for style, weight in weights.items() if weight > 0}
-
-
-def make_cells(tasks: Sequence[LabelledTask], settings: FlanCollectionSettings) -> list[Cell]:
-    """Every task in every style that it has, with its share: sub-mixture x inversion x style x task."""
-    table = collection_table()
-    rates = {task.name: min(len(task.examples), table["caps"][task.submixture]) for task in tasks}
-    present = [name for name in table["caps"] if any(task.submixture == name for task in tasks)]
-    sums = [sum(rates[task.name] for task in tasks if task.submixture == name) for name in present]
-    if "balancing" in settings.without:
-        shares = mixing_shares(sums)
-    else:
-        weights = dict.fromkeys(present, 1.0) if settings.weights == "equal" else table["weights"][settings.weights]
-        missing = [name for name in present if name not in weights]
-        if missing:
-            raise InputError(
-                f"the weights '{settings.weights}' have none for the sub-mixture '{missing[0]}'",
-                code="no-submixture-weight",
-                found=", ".join(weights),
-                do="choose other weights, or name another submixture for its tasks in the plan",
-            )
-        shares = mixing_shares(sums, weights=[weights[name] for name in present])
-    zero_shot = 1.0 if "few_shot" in settings.without else settings.zero_shot_share
-    cells = []
-    for name, share, rate in zip(present, shares, sums, strict=True):
-        styles = style_weights(zero_shot, settings.options_share if name in OPTIONAL else 1.0)
-        inverted = settings.inversion_weight if name == "cot" and "inversion" not in settings.without else 0.0
-        for task in tasks:
-            if task.submixture == name:
-                part = share * rates[task.name] / rate / (1 + inverted)
-                cells += _cells_of(task, styles, part, inverted)
-    return cells
-
-
-def _cells_of(task: LabelledTask, styles: dict[str, float], share: float, inverted: float) -> list[Cell]:
-    cells = []
-    for style, weight in styles.items():
-        options = style.endswith("sopt")
-        patterns = task.templates.patterns
-        shown = patterns if options else tuple(pattern.without_options() for pattern in patterns)
-        zero_shot = style.startswith("zs")
-        cells.append(Cell(task, shown, zero_shot, options, False, share * weight))
-        if inverted:
-            turned = shipped_templates("cot_inversion").patterns
-            cells.append(Cell(task, turned, zero_shot, options, True, share * weight * inverted))
-    return cells
 
 
 class Writer:
@@ -225,8 +173,8 @@ class Writer:
         """The row of example ``place`` of a cell's task; None where no exemplar fits. Raises RowProblem."""
         if cell.zero_shot:
             return self._zero_shot(cell, place, rng)
-        if cell.task.submixture == "niv2":
-            return self._under_definition(cell, place, rng)
+        if cell.task.submixture == "niv2" and {*cell.task.templates.slots} >= NIV2_SLOTS:
+            return self._defined(cell, place, rng)
         template = place % len(cell.patterns)
         five = cell.options and rng.random() < 0.5  # with options the code has both forms, without the second alone
         query = _exemplar(cell, place, rng.randrange(len(cell.patterns)) if five else template)
@@ -242,12 +190,14 @@ class Writer:
         return self._few_shot(cell, place, query, exemplars, layout)
 
     def _zero_shot(self, cell: Cell, place: int, rng: random.Random) -> Conversation:
-        """By the template of the example's turn; options are listed in a way that is drawn."""
+        """By the template of the example's turn; options and dialogues are written in a way that is drawn."""
         example = cell.task.examples[place]
         pattern = cell.patterns[place % len(cell.patterns)]
+        if example.turns:
+            said = list_dialogue(example.turns, rng, goes_on=not pattern.asks_for(DIALOGUE_SLOT))
+            return _filled_row(cell, place, pattern, {**example.values, DIALOGUE_SLOT: said})
         if not (example.options and pattern.has_options):
-            filled = _exemplar(cell, place, place % len(cell.patterns))
-            return _row(cell, place, filled.inputs, filled.targets)
+            return _filled_row(cell, place, pattern, example.slots())
         listed = list_options(example.options, rng)
         named = dict(zip(example.options, listed.answers, strict=True))
         answers = [named[answer] for answer in (example.values["answer"], *example.answers) if answer in named]
@@ -255,16 +205,20 @@ class Writer:
         targets = [fill(pattern.targets, {**values, "answer": answer}) for answer in answers]
         return _row(cell, place, fill(pattern.inputs, values), targets[0], also=targets, options=listed.answers)
 
-    def _under_definition(self, cell: Cell, place: int, rng: random.Random) -> Conversation | None:
-        """Super-NaturalInstructions: the definition once, then exemplars and the query, inputs and answers alone."""
-        values = cell.task.examples[place].values
-        exemplars = [
-            Exemplar(other.values["input"], other.values["answer"])
-            for other in (cell.task.examples[k] for k in self._others(cell, place, rng, count=NIV2_SHOTS))
-        ]
-        layout = draw_layout(rng)
-        query = Exemplar(values["input"], values["answer"])
-        return self._few_shot(cell, place, query, exemplars, layout, above=f"{values['definition']}\n\n")
+    def _defined(self, cell: Cell, place: int, rng: random.Random) -> Conversation | None:
+        """Super-NaturalInstructions, in two forms by halves: the task's first explained example inside the template, or
+        the definition once and under it two exemplars and the query, inputs and answers alone."""
+        example = cell.task.examples[place]
+        given = example.values["input"]
+        shown = next((worked for worked in example.worked if worked.inputs != given), None)
+        if rng.random() < 0.5 and shown is not None:
+            patterns = shipped_templates("definition_example").patterns
+            return _filled_row(cell, place, patterns[place % len(patterns)], example.slots() | _worked_slots(shown))
+        drawn = self._others(cell, place, rng, count=NIV2_SHOTS)
+        exemplars = [Exemplar(o.values["input"], o.values["answer"]) for o in (cell.task.examples[k] for k in drawn)]
+        query = Exemplar(given, example.values["answer"])
+        above = f"{example.values['definition']}\n\n"
+        return self._few_shot(cell, place, query, exemplars, draw_layout(rng), above=above)
 
     def _others(self, cell: Cell, place: int, rng: random.Random, *, count: int | None = None) -> list[int]:
         """Other examples of the task, drawn without repetition."""
@@ -277,7 +231,7 @@ class Writer:
     ) -> Conversation | None:
         assert self._count_tokens is not None
         budget = self._settings.exemplar_tokens
-        kept = prune(exemplars, above + query.inputs, layout, budget=budget, count_tokens=self._count_tokens)
+        kept = prune(exemplars, query.inputs, layout, budget=budget, count_tokens=self._count_tokens, above=above)
         if not kept:
             return None
         return _row(cell, place, above + assemble(kept, query.inputs, layout), query.targets)
@@ -285,10 +239,20 @@ class Writer:
 
 def _exemplar(cell: Cell, place: int, template: int) -> Exemplar:
     example, pattern = cell.task.examples[place], cell.patterns[template]
-    values = dict(example.values)
-    if example.options:
-        values[OPTIONS_SLOT] = options_block(example.options)
+    values = example.slots(goes_on=not pattern.asks_for(DIALOGUE_SLOT))
     return Exemplar(fill(pattern.inputs, values), fill(pattern.targets, values), template)
+
+
+def _worked_slots(shown: WorkedExample) -> dict[str, str]:
+    return {
+        "example_input": shown.inputs,
+        "example_output": shown.output,
+        "example_explanation": shown.explanation,
+    }
+
+
+def _filled_row(cell: Cell, place: int, pattern: Pattern, values: Mapping[str, str]) -> Conversation:
+    return _row(cell, place, fill(pattern.inputs, values), fill(pattern.targets, values))
 
 
 def _row(

@@ -2,17 +2,17 @@
 
 A file has ``about``, ``cluster``, ``templates`` and, where a field's column is known under several names, ``columns``.
 A template is its input alone, then the target is ``{answer}``, or a mapping of ``inputs`` and ``targets``; ``turned``
-marks those that ask for a field from the answer. ``{options_}`` stands for the list of answer options.
+marks those that ask for a field from the answer. ``{options_}`` stands for the list of answer options, ``{dialog_}``
+for the turns of a dialogue.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +24,7 @@ SHIPPED = Path(__file__).with_name("templates")
 SLOT = re.compile(r"\{(\w+)\}")
 OPTIONS_SLOT = "options_"
 ANSWER_SLOT = "answer"
+DIALOGUE_SLOT = "dialog_"
 OPTIONS_PLACES = ("\n\n{options_}", "\n{options_}", "{options_}")
 """What a template without options lacks, tried in this order (Flan Collection, templates.py)."""
 
@@ -45,6 +46,10 @@ class Pattern:
     def has_options(self) -> bool:
         """Whether the input lists the answer options."""
         return OPTIONS_SLOT in SLOT.findall(self.inputs)
+
+    def asks_for(self, slot: str) -> bool:
+        """Whether the target has a slot."""
+        return slot in SLOT.findall(self.targets)
 
     def without_options(self) -> Pattern:
         """The same without the list of options and the line breaks before it."""
@@ -155,6 +160,11 @@ def options_block(options: Sequence[str]) -> str:
     return "OPTIONS:\n- " + "\n- ".join(options)
 
 
-def slots_missing(templates: TemplateSet, columns: Mapping[str, Any]) -> list[str]:
-    """Slots of the templates for which there is no column."""
-    return [slot for slot in templates.slots if not any(name in columns for name in templates.names(slot))]
+def slots_missing(
+    templates: TemplateSet, columns: Collection[str], fields: Mapping[str, str] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Slots that no column fills -> the columns looked for: the one of ``fields``, a plan's, else those that the templates
+    know."""
+    stated = fields or {}
+    names = {slot: (stated[slot],) if slot in stated else templates.names(slot) for slot in templates.slots}
+    return {slot: wanted for slot, wanted in names.items() if not any(name in columns for name in wanted)}

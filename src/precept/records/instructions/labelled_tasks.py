@@ -7,6 +7,7 @@ what a label is called.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,31 +18,66 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from precept.errors import InputError
 from precept.records.answers import END_MARKER
+from precept.records.instructions.dialogue_text import dialogue_block, draw_reply, read_turns
 from precept.records.instructions.flan_splits import flan_clusters_of, flan_kind_of
 from precept.records.instructions.flan_templates import (
+    ANSWER_SLOT,
+    DIALOGUE_SLOT,
+    OPTIONS_SLOT,
     TemplateSet,
+    options_block,
     read_template_set,
     shipped_kinds,
     shipped_templates,
     slots_missing,
 )
+from precept.records.instructions.labelled_answers import (
+    answer_column,
+    read_answers,
+    read_options,
+    with_solution_split,
+)
 from precept.records.instructions.raw_records import RawRecord, as_text, read_raw_records
 from precept.records.problems import RowProblem
 from precept.types import Refusal, Source
 
-ANSWER_COLUMNS = ("answer", "answers", "target", "targets", "output", "completion", "summary", "label")
-"""Where a row's answer is looked for, the first that is there; a number beside options counts them from 0."""
-SUBMIXTURES = ("flan", "t0", "niv2", "cot", "dialog")
+DIALOGUE_COLUMNS = ("dialog", "dialogue", "utterances", "turns", "messages", "conversations", "conversation")
+POSITIVE_EXAMPLES = "Positive Examples"
+
+
+@dataclass(frozen=True)
+class WorkedExample:
+    """A task's positive example with its explanation."""
+
+    inputs: str
+    output: str
+    explanation: str
 
 
 @dataclass(frozen=True)
 class Example:
-    """One labelled row: values by slot (``answer`` among them), its options, and all answers that are right."""
+    """One labelled row: values by slot (``answer`` among them), its options, and all answers that are right.
+
+    ``turns`` are what was said before the answer, where the templates show a dialogue; ``worked`` are the task's
+    positive examples that have an explanation.
+    """
 
     values: Mapping[str, str]
     options: tuple[str, ...]
     answers: tuple[str, ...]
     source: Source
+    turns: tuple[str, ...] = ()
+    worked: tuple[WorkedExample, ...] = ()
+
+    def slots(self, *, goes_on: bool = True) -> dict[str, str]:
+        """Slot -> text, with options and dialogue in their one plain form; where the dialogue is what is asked for, it
+        does not go on."""
+        values = dict(self.values)
+        if self.options:
+            values[OPTIONS_SLOT] = options_block(self.options)
+        if self.turns:
+            values[DIALOGUE_SLOT] = dialogue_block(self.turns, goes_on=goes_on)
+        return values
 
 
 @dataclass(frozen=True)
@@ -136,8 +172,9 @@ def read_tasks(
         )
     shared = shipped_templates(kind) if kind else templates and read_template_set(templates)
     tasks = []
-    for name, rows in by_task.items():
+    for name, found in by_task.items():
         entry = entries.get(name, TaskPlan())
+        rows = [replace(row, columns=with_solution_split(row.columns, entry.answer)) for row in found]
         chosen = _planned(entry) or shared or _known_templates(name, entry, rows)
         tasks.append(_task(name, entry, chosen, rows, refused))
     return tasks, refused
@@ -152,13 +189,14 @@ def _planned(entry: TaskPlan) -> TemplateSet | None:
 def _known_templates(name: str, entry: TaskPlan, rows: Sequence[RawRecord]) -> TemplateSet:
     """The shipped templates that a task's name tells, where its rows have their fields, else those that its columns
     tell. Raises InputError listing those that fit."""
-    columns = {**dict.fromkeys(entry.fields), **{column: None for row in rows for column in row.columns}}
+    columns = _columns_of(rows)
     with_options = bool(entry.options) or bool({"options", "choices"} & columns.keys())
     known = [kind for kind in (flan_kind_of(name), _kind_by_columns(columns)) if kind]
-    fits = (kind for kind in known if _fits(shipped_templates(kind), columns, with_options=with_options))
+    lacking = {kind: slots_missing(shipped_templates(kind), columns, entry.fields) for kind in shipped_kinds()}
+    fits = (kind for kind in known if not lacking[kind] and (with_options or not _lists_options(kind)))
     kind = next(fits, known[0] if known else None)
     if kind is None:
-        fitting = [kind for kind in shipped_kinds() if not slots_missing(shipped_templates(kind), columns)]
+        fitting = [kind for kind, slots in lacking.items() if not slots]
         raise InputError(
             f"no templates are known for the task '{name}'",
             code="no-templates",
@@ -169,17 +207,24 @@ def _known_templates(name: str, entry: TaskPlan, rows: Sequence[RawRecord]) -> T
     return shipped_templates(kind)
 
 
-def _fits(templates: TemplateSet, columns: Mapping[str, Any], *, with_options: bool) -> bool:
-    listed = any(pattern.has_options for pattern in templates.patterns)
-    return not slots_missing(templates, columns) and (with_options or not listed)
+def _columns_of(rows: Sequence[RawRecord]) -> dict[str, None]:
+    """All columns of the rows, in the order in which they are met."""
+    return dict.fromkeys(column for row in rows for column in row.columns)
 
 
-def _kind_by_columns(columns: Mapping[str, Any]) -> str | None:
+def _lists_options(kind: str) -> bool:
+    return any(pattern.has_options for pattern in shipped_templates(kind).patterns)
+
+
+def _kind_by_columns(columns: Mapping[str, None]) -> str | None:
     """The kind of rows whose columns leave no doubt."""
     for kind, needed in (
         ("definition", {"Definition", "input"}),
         ("cot", {"question", "rationale", "answer"}),
+        ("definition", {"definition", "inputs", "targets"}),
         ("prompt", {"prompt", "completion"}),
+        ("prompt", {"inputs", "targets"}),
+        *(("dialog", {column}) for column in DIALOGUE_COLUMNS if "question" not in columns),
     ):
         if needed <= columns.keys():
             return kind
@@ -189,13 +234,13 @@ def _kind_by_columns(columns: Mapping[str, Any]) -> str | None:
 def _task(
     name: str, entry: TaskPlan, templates: TemplateSet, rows: Sequence[RawRecord], refused: list[Refusal]
 ) -> LabelledTask:
-    columns = {**dict.fromkeys(entry.fields), **{column: None for row in rows for column in row.columns}}
-    for slot in slots_missing(templates, columns):
+    columns = _columns_of(rows)
+    for slot, looked_for in slots_missing(templates, columns, entry.fields).items():
         raise InputError(
             f"the templates '{templates.name}' have a field '{slot}', which no row of the task '{name}' has",
             code="unknown-template-field",
             where=rows[0].source.file,
-            found=f"fields of the rows: {', '.join(columns)[:300]}",
+            found=f"fields of the rows: {', '.join(columns)[:300]}; looked for {' or '.join(looked_for)}",
             do=f"choose other templates, or say in a plan which column it is: fields: {{{slot}: COLUMN}}",
         )
     for slot in sorted(entry.fields.keys() - {*templates.slots}):
@@ -213,7 +258,8 @@ def _task(
             refused.append(row.refusal(problem))
     clusters = (entry.cluster,) if isinstance(entry.cluster, str) else tuple(entry.cluster or ())
     marker = _shared_marker(examples)
-    examples = [_without(marker, example) for example in examples] if marker else examples
+    if marker:
+        examples = _all_without(marker, examples, refused)
     return LabelledTask(
         name=name,
         clusters=clusters or flan_clusters_of(name) or (templates.cluster,),
@@ -233,9 +279,17 @@ def _shared_marker(examples: Sequence[Example]) -> str:
     return found.group() if found and all(answer.endswith(found.group()) for answer in answers) else ""
 
 
-def _without(marker: str, example: Example) -> Example:
-    answers = tuple(answer.removesuffix(marker) for answer in example.answers)
-    return replace(example, answers=answers, values={**example.values, "answer": answers[0]})
+def _all_without(marker: str, examples: Sequence[Example], refused: list[Refusal]) -> list[Example]:
+    """The examples with the marker gone from their answers; those whose answer was nothing else are ``refused``."""
+    kept = []
+    for example in examples:
+        answers = tuple(text for answer in example.answers if (text := answer.removesuffix(marker)).strip())
+        if answers:
+            kept.append(replace(example, answers=answers, values={**example.values, ANSWER_SLOT: answers[0]}))
+        else:
+            source = example.source
+            refused.append(Refusal(source.file, source.row, f"empty answer: nothing but '{marker}'", "empty-answer"))
+    return kept
 
 
 def _submixture(templates: TemplateSet) -> str:
@@ -245,75 +299,52 @@ def _submixture(templates: TemplateSet) -> str:
 
 
 def _example(row: RawRecord, entry: TaskPlan, templates: TemplateSet) -> Example:
-    options = tuple(entry.options) or _options(row.columns)
-    answers = _answers(row.columns, entry, options)
+    options = tuple(entry.options) or read_options(row.columns)
     if len(set(options)) < len(options):
         raise RowProblem("repeated-option", "two of its options are the same")
+    turns: tuple[str, ...] = ()
+    if DIALOGUE_SLOT in templates.slots:
+        turns = read_turns(_held(row.columns, _names(DIALOGUE_SLOT, entry, templates)))
+    if turns and answer_column(row.columns, entry.answer) is None:
+        # which turn is asked for follows from the row alone: no other row moves it
+        turns, reply = draw_reply(turns, random.Random(f"reply {row.source.hash}"))
+        answers: tuple[str, ...] = (reply,)
+    else:
+        answers = read_answers(row.columns, options, stated=entry.answer, labels=entry.labels)
     if options and not set(answers) & set(options):
         raise RowProblem("no-right-option", f"its answer {answers[0]!r:.60} is none of its options")
-    values = {"answer": next((answer for answer in answers if answer in options), answers[0])}
+    values = {ANSWER_SLOT: next((answer for answer in answers if answer in options), answers[0])}
     for slot in templates.slots:
-        names = (entry.fields[slot],) if slot in entry.fields else templates.names(slot)
-        values[slot] = _field(row.columns, slot, names)
-    return Example(values, options, answers, row.source)
+        if slot != DIALOGUE_SLOT:
+            values[slot] = _field(row.columns, slot, _names(slot, entry, templates))
+    return Example(values, options, answers, row.source, turns, _worked(row.columns.get(POSITIVE_EXAMPLES)))
+
+
+def _names(slot: str, entry: TaskPlan, templates: TemplateSet) -> Sequence[str]:
+    """The columns that may fill a slot: the one of the plan, else those of the templates."""
+    return (entry.fields[slot],) if slot in entry.fields else templates.names(slot)
+
+
+def _held(columns: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((columns[name] for name in names if columns.get(name) is not None), None)
+
+
+def _worked(value: Any) -> tuple[WorkedExample, ...]:
+    """A task's positive examples that have input, output and explanation; the output may be a list of texts."""
+    found = []
+    for example in value if isinstance(value, list) else ():
+        if isinstance(example, Mapping):
+            output = example.get("output")
+            parts = (example.get("input"), output[0] if isinstance(output, list) and output else output)
+            texts = [part for part in (*parts, example.get("explanation")) if isinstance(part, str) and part.strip()]
+            found += [WorkedExample(*texts)] if len(texts) == 3 else []
+    return tuple(found)
 
 
 def _field(columns: Mapping[str, Any], slot: str, names: Sequence[str]) -> str:
-    value = next((columns[name] for name in names if columns.get(name) is not None), None)
+    value = _held(columns, names)
     texts = [as_text(part) for part in value] if isinstance(value, list) and value else [as_text(value)]
     known = [text for text in texts if text is not None]
     if len(known) < len(texts):
         raise RowProblem("unknown-field", f"the row has no text in the field '{slot}' (column {' or '.join(names)})")
     return "\n".join(known)
-
-
-def _options(columns: Mapping[str, Any]) -> tuple[str, ...]:
-    """``options`` or ``choices`` as a list, or as ``{"text": [...]}``; none where neither is there."""
-    held = next((columns[name] for name in ("options", "choices") if columns.get(name) is not None), None)
-    if isinstance(held, Mapping):
-        held = held.get("text")
-    if held is None:
-        return ()
-    texts = [as_text(part) for part in held] if isinstance(held, list) else [None]
-    if None in texts:
-        raise RowProblem("bad-options", "its options are no list of texts")
-    return tuple(text for text in texts if text is not None)
-
-
-def _answers(columns: Mapping[str, Any], entry: TaskPlan, options: Sequence[str]) -> tuple[str, ...]:
-    names = [entry.answer] if entry.answer else ANSWER_COLUMNS
-    held = next((columns[name] for name in names if columns.get(name) is not None), None)
-    if held is None and not entry.answer and "answerKey" in columns:
-        held = _of_key(columns)
-    if isinstance(held, Mapping):  # SQuAD's {"text": [...]}
-        held = held.get("text")
-    answers = tuple(_called(value, entry, options) for value in (held if isinstance(held, list) else [held]))
-    if not answers or not any(answer.strip() for answer in answers):
-        raise RowProblem("empty-answer", "empty answer")
-    return answers
-
-
-def _of_key(columns: Mapping[str, Any]) -> Any:
-    """The choice that ``answerKey`` names, of ``choices: {text, label}``."""
-    choices = columns.get("choices")
-    labels, texts = (choices.get("label"), choices.get("text")) if isinstance(choices, Mapping) else (None, None)
-    if not isinstance(labels, list) or not isinstance(texts, list) or columns["answerKey"] not in labels:
-        raise RowProblem("no-label", f"its answerKey {columns['answerKey']!r:.20} is none of its choices")
-    return texts[labels.index(columns["answerKey"])]
-
-
-def _called(value: Any, entry: TaskPlan, options: Sequence[str]) -> str:
-    """A label as text."""
-    if entry.labels:
-        keys = {key if isinstance(key, str) else as_text(key): text for key, text in entry.labels.items()}
-        if as_text(value) not in keys:
-            raise RowProblem("no-label", f"its label {value!r:.40} has no name in the plan")
-        return keys[as_text(value)]
-    if options and isinstance(value, int) and not isinstance(value, bool):
-        if not 0 <= value < len(options):
-            raise RowProblem("no-label", f"its label {value} counts beyond its {len(options)} options")
-        return options[value]
-    text = as_text(value)
-    if text is None:
-        raise RowProblem("no-answer", "no answer, or none that is text")
-    return text
