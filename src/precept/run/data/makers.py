@@ -11,6 +11,13 @@ _HERE = (
     Maker(
         "reframing", "task instructions reframed by rules or a teacher", "ReframingSettings", package="precept.run.data"
     ),
+    Maker(
+        "worded_tasks",
+        "tasks of the bundled world in their wordings: so many tasks, categories, wordings, with reasons or without",
+        "WordedTasksSettings",
+        package="precept.run.data",
+    ),
+    Maker("answers", "a model's own answers to the prompts of rows", "AnswersSettings", package="precept.run.data"),
 )
 
 MAKERS: Mapping[str, Maker] = {**OF_RECORDS, **{maker.name: maker for maker in _HERE}}
