@@ -9,10 +9,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from precept.errors import InputError
 from precept.records.instructions.built import Built, CountTokens
 from precept.records.instructions.splits import (
     HELD_OUT_CATEGORIES,
@@ -23,7 +26,8 @@ from precept.records.instructions.splits import (
     refuse_unknown,
     split_by_category,
 )
-from precept.records.instructions.task_files import Instance, TaskFile, read_task_files
+from precept.records.instructions.task_files import Instance, TaskFile, TaskFiles, read_task_files
+from precept.records.instructions.weak_instructions import output_space, with_delusive_examples
 from precept.records.problems import FileProblem
 from precept.records.readers.super_ni import task_text
 from precept.records.readers.tk_instruct import TK_INSTRUCT, Encoding, Prompt, TaskText, encode
@@ -42,6 +46,8 @@ class SuperNISettings(Settings):
     """Tasks of these categories are tested; tasks that share a source with one are left out. [] holds out none."""
     test_tasks: tuple[str, ...] = ()
     """Names of further tasks to test."""
+    test_data: Path | None = None
+    """Task files that are tested whole, beside `data`: they are held out already, and no source is compared."""
     num_train_tasks: Annotated[int, Field(ge=1)] | None = None
     """Training tasks drawn; fewer are always among more. By default all."""
     max_num_instances_per_task: Annotated[int, Field(ge=1)] = 100
@@ -62,6 +68,12 @@ class SuperNISettings(Settings):
     """Show the explanation of each example."""
     tk_instruct: bool = False
     """Draw one of Tk-Instruct's five encodings for each training row; test rows keep the one set above."""
+    definitions: Literal["full", "output_space"] = "full"
+    """output_space: training rows are told what answers look like, in place of the definition. Test rows keep it."""
+    delusive_examples: bool = False
+    """Positive examples of training rows have wrong answers, drawn from the task's. Those of test rows are right."""
+    shuffled_answers: bool = False
+    """Training rows are answered as a random instance of their task is: the form is learned, and not the task."""
     max_source_length: Annotated[int, Field(ge=1)] = 1024
     """Tokens of a prompt at most, counted by `tokenizer`: examples that do not fit are left out."""
     seed: int = 42
@@ -91,7 +103,40 @@ def build(paths: Sequence[str], settings: SuperNISettings, *, count_tokens: Coun
             continue
         (test if where.part == "test" else train).extend(rows)
         entry["rows"] = len(rows)
+    if settings.test_data is not None:
+        report |= _test_whole(_held_out_files(settings.test_data, files), writer, test, files.refused)
     return Built(train, test, {**writer.report(), **_counts(facts, placed), "tasks": report}, files.refused)
+
+
+def _held_out_files(path: Path, trained: TaskFiles) -> TaskFiles:
+    """The task files behind ``test_data``. Raises InputError for one that is trained on too."""
+    held = read_task_files([str(path)])
+    there = {task.file.path.resolve() for task in trained.tasks}
+    for task in held.tasks:
+        if task.file.path.resolve() in there:
+            raise InputError(
+                "a task file is both trained on and tested",
+                code="task-trained-and-tested",
+                where=task.file.name,
+                found="it is among data and test_data",
+                do="name different files, or hold tasks of 'data' out with test_tasks or test_categories",
+            )
+    return held
+
+
+def _test_whole(files: TaskFiles, writer: _Writer, test: list[Conversation], refused: list[Refusal]) -> dict[str, Any]:
+    """Add the test rows of all tasks; returns their entries of the report."""
+    report = {}
+    for task in files.tasks:
+        try:
+            rows = writer.rows(task, files.read(task).usable, test=True)
+        except FileProblem as problem:
+            files.refused.append(Refusal(task.file.name, None, problem.reason, problem.code))
+            continue
+        test.extend(rows)
+        report[task.file.name] = {"part": "test", "reason": "test_data", "instances": task.listed, "rows": len(rows)}
+    refused.extend(files.refused)
+    return report
 
 
 class _Writer:
@@ -102,6 +147,7 @@ class _Writer:
         self._count_tokens = count_tokens
         self._shown: Counter[str] = Counter()
         self._cut = 0
+        self._not_delusive = 0
 
     def rows(self, task: TaskFile, instances: Sequence[Instance], *, test: bool) -> list[Conversation]:
         """The rows of a task. Raises FileProblem where it cannot be written."""
@@ -111,14 +157,27 @@ class _Writer:
             text = _text(task, [own])
             return [self._row(text, instance, own, None) for instance in _test_instances(instances, settings)]
         encodings = TK_INSTRUCT if settings.tk_instruct else (_own_encoding(settings),)
-        text = _text(task, encodings)
+        text = self._training_text(task, encodings, instances)
         rows = []
         for instance in _drawn(task.name, instances, settings):
             # a row's draws depend on the row alone: adding tasks or instances moves no other
             rng = random.Random(f"{settings.seed}:{instance.source.hash}")
             encoding = rng.choice(encodings)
-            rows.append(self._row(text, instance, encoding, rng.choice(instance.references)))
+            answered = rng.choice(instances) if settings.shuffled_answers else instance
+            rows.append(self._row(text, instance, encoding, rng.choice(answered.references)))
         return rows
+
+    def _training_text(self, task: TaskFile, encodings: Sequence[Encoding], instances: Sequence[Instance]) -> TaskText:
+        """The task as training rows state it. Raises FileProblem where its file does not."""
+        settings, text = self._settings, _text(task, encodings)
+        answers = [reference for instance in instances for reference in instance.references]
+        if any(encoding.definition for encoding in encodings) and settings.definitions == "output_space":
+            text = replace(text, definition=output_space(answers))
+        if any(encoding.positives for encoding in encodings) and settings.delusive_examples:
+            rng = random.Random(f"{settings.seed}:{task.name}:examples")
+            text, kept = with_delusive_examples(text, answers, rng)
+            self._not_delusive += kept
+        return text
 
     def _row(self, text: TaskText, instance: Instance, encoding: Encoding, answer: str | None) -> Conversation:
         if self._count_tokens is None:
@@ -141,6 +200,7 @@ class _Writer:
             "token_budget": None if self._count_tokens is None else self._settings.max_source_length,
             "examples_shown": dict(sorted(self._shown.items())),
             "prompts_cut": self._cut,
+            "examples_without_another_answer": self._not_delusive,
         }
 
 
