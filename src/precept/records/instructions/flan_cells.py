@@ -78,7 +78,7 @@ def rows_that_count(tasks: Sequence[LabelledTask], weights: str) -> dict[str, in
 
 
 def _part(task: LabelledTask, weights: str) -> str:
-    """A task's sub-mixture, but dialogues are FLAN's where the table has no weight for them: its "Muffin" holds them."""
+    """A task's sub-mixture; dialogues are FLAN's where the table has no weight for them, whose "Muffin" holds them."""
     tables = collection_table()["weights"]
     return (
         "flan" if task.submixture == "dialog" and "dialog" not in tables.get(weights, ["dialog"]) else task.submixture

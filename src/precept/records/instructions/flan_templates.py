@@ -163,8 +163,7 @@ def options_block(options: Sequence[str]) -> str:
 def slots_missing(
     templates: TemplateSet, columns: Collection[str], fields: Mapping[str, str] | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """Slots that no column fills -> the columns looked for: the one of ``fields``, a plan's, else those that the templates
-    know."""
+    """Slots that no column fills -> the columns looked for: a plan's, by ``fields``, else those that templates know."""
     stated = fields or {}
     names = {slot: (stated[slot],) if slot in stated else templates.names(slot) for slot in templates.slots}
     return {slot: wanted for slot, wanted in names.items() if not any(name in columns for name in wanted)}
