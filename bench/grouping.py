@@ -1,5 +1,5 @@
-"""Run the study of ``group_by_prefix`` with several seeds and print one table: exact match by level, against rows drawn
-one by one.
+"""Run the study of ``group_by_prefix`` with several seeds and print its tables: exact match by level, against rows
+drawn one by one.
 
 python -m bench.grouping --seeds 0 1 2 -o .bench/grouping
 python -m bench.grouping --sharing
@@ -17,41 +17,42 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from bench.models import make_tokenizer_folder
 from bench.workloads import BATCH, draw_rows, render
 from precept.bundled import build_tasks, build_world, replay, write_tasks
 from precept.bundled.tasks import LEVELS
+from precept.evaluate import read_items
+from precept.evaluate.repeats import over_seeds
+from precept.evaluate.statistics import paired_difference
 from precept.forest import Schedule, distinct_tokens, find_groups
 from precept.models.load import load_tokenizer
 from precept.types import TokenSequence
 
-RECIPE = Path(__file__).parents[1] / "src" / "precept" / "bundled" / "grouping.yaml"
-ARMS = {"alone": 1, "four": 4, "eight": 8}
+RECIPE = "studies/grouping"
+SIZES = {"one": 1, "four": 4, "eight": 8}
+"""The recipe's ways to draw rows, by name."""
 REPLAYED = 6000
-STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
-"""97.5 % points of Student's distribution, by the number of seeds."""
+METRIC = "exact_match"
 
 SHARING_ROWS = {"superni": 3000, "bbh_cot": 3000, "p3": 5000, "alpaca": 1000, "superni_200": 4000, "alpaca_200": 4000}
 """Rows that steps of 64 are drawn from."""
 STEPS = 20
 
-Steps = Mapping[str, Mapping[str, Any]]
-"""Results of a recipe's steps, by name."""
+Steps = Sequence[Mapping[str, Any]]
+"""The instances of a recipe's steps, as ``precept run --json`` tells them."""
 
 
-def run(seeds: Sequence[int], output: Path, more: Sequence[str]) -> list[Steps]:
-    """The results of the recipe, one process a seed. ``more`` are ``step.key=value`` words for all of them."""
+def run(seeds: Sequence[int], output: Path, more: Sequence[str]) -> Steps:
+    """The steps of the recipe with these seeds. ``more`` are further ``step.key=value`` words."""
     write_data(output / "quickstart" / "tasks")
-    results: list[Steps] = []
-    for seed in seeds:
-        words = [*(f"{arm}.seed={seed}" for arm in ARMS), *more]
-        command = [sys.executable, "-m", "precept", "run", str(RECIPE), "-o", f"seed-{seed}", "--json", *words]
-        ended = subprocess.run(command, cwd=output, check=True, stdout=subprocess.PIPE)
-        results.append({step["name"]: step["result"] for step in json.loads(ended.stdout)["steps"]})
-    return results
+    words = [*(f"axes.seed={seed}" for seed in seeds), *more]
+    command = [sys.executable, "-m", "precept", "run", RECIPE, "-o", "study", "--json", *words]
+    ended = subprocess.run(command, cwd=output, check=True, stdout=subprocess.PIPE)
+    steps: Steps = json.loads(ended.stdout)["steps"]
+    return steps
 
 
 def write_data(folder: Path) -> None:
@@ -62,35 +63,46 @@ def write_data(folder: Path) -> None:
     (folder / "replay.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def tell_rows(results: Sequence[Steps]) -> str:
-    """Markdown: how each arm drew its rows, what sharing saved, and the loss that it came to; means over seeds."""
+def tell_rows(steps: Steps) -> str:
+    """Markdown: how rows were drawn, what sharing saved, and the loss that it came to; means over seeds."""
     lines = ["| rows drawn | real / distinct tokens | held-out loss |", "|---|---|---|"]
-    for arm, size in ARMS.items():
-        own = [steps[arm] for steps in results]
+    for group, size in SIZES.items():
+        own = [step["result"] for step in find(steps, "tune", group=group)]
         shared = mean(result["tokens"]["real"] / result["tokens"]["distinct"] for result in own)
         loss = mean(result["eval_loss"]["last"] for result in own)
         lines.append(f"| {'one by one' if size == 1 else f'in groups of {size}'} | {shared:.2f} | {loss:.4f} |")
     return "\n".join(lines)
 
 
-def tell_levels(results: Sequence[Steps]) -> str:
+def tell_levels(steps: Steps, output: Path) -> str:
     """Markdown: a line for each level and size of group."""
     columns = ("level", "questions", "one by one, %", "group", "difference, points", "95 % over seeds")
     lines = [f"| {' | '.join((*columns, 'by seed, 95 % over questions'))} |", "|---|---|---|---|---|---|---|"]
     for level in LEVELS:
-        for arm, size in list(ARMS.items())[1:]:
-            own = [steps[f"{arm}_{level.removeprefix('unseen_')}"] for steps in results]
-            alone = mean(result["against"]["overall"]["exact_match"]["value"] for result in own)
-            differences = [result["difference"]["exact_match"] for result in own]
+        alone = [read_scores(step, output) for step in find(steps, "ask", group="one", level=level)]
+        for group, size in list(SIZES.items())[1:]:
+            own = [read_scores(step, output) for step in find(steps, "ask", group=group, level=level)]
+            differences = [paired_difference(a, b) for a, b in zip(own, alone, strict=True)]
             points = [100 * difference["value"] for difference in differences]
             by_seed = ", ".join(
                 f"{d['value'] * 100:+.1f} ({d['low'] * 100:+.1f} to {d['high'] * 100:+.1f})" for d in differences
             )
             lines.append(
-                f"| {level.replace('_', ' ')} | {differences[0]['n']:,} | {100 * alone:.1f} | {size} |"
-                f" {mean(points):+.1f} | {over_seeds(points)} | {by_seed} |"
+                f"| {level.replace('_', ' ')} | {differences[0]['n']:,} | {100 * mean(map(mean, alone)):.1f} | {size} |"
+                f" {mean(points):+.1f} | {told_over_seeds(points)} | {by_seed} |"
             )
     return "\n".join(lines)
+
+
+def find(steps: Steps, name: str, **axes: str) -> Steps:
+    """The instances of a step with these values, in the order of their seeds."""
+    return [step for step in steps if step["name"] == name and axes.items() <= step["axes"].items()]
+
+
+def read_scores(step: Mapping[str, Any], output: Path) -> list[float]:
+    """The score of each question that an evaluation asked, in order."""
+    files = [output / step["output"] / name for name in step["result"]["item_files"]]
+    return [item.scores[METRIC] for file in files for item in read_items(file)]
 
 
 def tell_sharing() -> str:
@@ -100,7 +112,7 @@ def tell_sharing() -> str:
     for name, count in SHARING_ROWS.items():
         drawn, _ = draw_rows(name, count)
         sequences = [sequence for _, sequence in render(drawn, tokenizer)]
-        shared = [_shared(sequences, size) for size in ARMS.values()]
+        shared = [_shared(sequences, size) for size in SIZES.values()]
         lines.append(f"| {name} | {len(sequences):,} | {' | '.join(f'{value:.2f}' for value in shared)} |")
     return "\n".join(lines)
 
@@ -113,12 +125,12 @@ def _shared(sequences: Sequence[TokenSequence], size: int) -> float:
     return real / sum(distinct_tokens(rows) for rows in steps)
 
 
-def over_seeds(values: Sequence[float]) -> str:
-    """Student's 95 % interval of the mean, in words; a dash where the seeds are too few or too many for the table."""
-    if len(values) not in STUDENT:
+def told_over_seeds(points: Sequence[float]) -> str:
+    """Student's 95 % interval of the mean in words; a dash for a single seed."""
+    if len(points) < 2:
         return "-"
-    half = STUDENT[len(values)] * stdev(values) / len(values) ** 0.5
-    return f"{mean(values) - half:+.1f} to {mean(values) + half:+.1f}"
+    spread = over_seeds(points)
+    return f"{spread['low']:+.1f} to {spread['high']:+.1f}"
 
 
 def main() -> None:
@@ -131,8 +143,8 @@ def main() -> None:
     if given.sharing:
         print(tell_sharing())
         return
-    results = run(given.seeds, given.output, given.more)
-    print(tell_rows(results), tell_levels(results), sep="\n\n")
+    steps = run(given.seeds, given.output, given.more)
+    print(tell_rows(steps), tell_levels(steps, given.output), sep="\n\n")
 
 
 if __name__ == "__main__":

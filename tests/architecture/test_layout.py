@@ -124,7 +124,7 @@ def test_exemptions_only_shrink() -> None:
     assert len(exemptions()) <= MAX_EXEMPTIONS
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "recipes").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "recipes").rglob("*.yaml")), ids=lambda p: p.name)
 def test_recipes_are_short_and_parse(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= 50

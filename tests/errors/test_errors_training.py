@@ -18,7 +18,7 @@ from transformers import FSMTConfig, FSMTForConditionalGeneration, GPTJConfig, G
 
 from precept.bundled.finish import finish
 from precept.bundled.make import make
-from precept.bundled.start import start
+from precept.bundled.start import StartSettings, start
 from precept.errors import PreceptError
 from precept.forest import build_forest
 from precept.models.adapters import add_adapter
@@ -204,7 +204,7 @@ WORK: dict[str, Callable[[Path, Path, pytest.MonkeyPatch], object]] = {
     "merge-differs": lambda base, out, patch: merge_what_overflows(base, out),
     "merge-unsupported": lambda base, out, patch: merge_a_prompt(base, out),
     "no-rows": lambda base, out, patch: settle_refusals([], kept=0, bad_rows="error"),
-    "no-world": lambda base, out, patch: start(out, out / "model"),
+    "no-world": lambda base, out, patch: start(StartSettings(world=str(out)), out / "model"),
     "nothing-to-quantize": lambda base, out, patch: check_quantized(tiny_model("llama")),
     "option-refused": lambda base, out, patch: an_option_that_spells_an_end(base, out),
     "non-finite-loss": lambda base, out, patch: train(out, rate=float("nan")),

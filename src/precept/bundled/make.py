@@ -10,17 +10,30 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
+from pydantic import Field
+
+from precept.bundled.chains import build_chains, write_chains
 from precept.bundled.corpus import documents
 from precept.bundled.tasks import build_tasks, write_tasks
 from precept.bundled.tokenizer import save_tokenizer, train_tokenizer, world_words
 from precept.bundled.world import build_world
 from precept.errors import InputError, PreceptError
+from precept.settings import Settings
 
 DOCUMENTS = 100_000
 TOKENIZER_DOCUMENTS = 40_000
 """The tokenizer learns from the first documents, and from each word of the world by itself."""
+
+
+class WorldSettings(Settings):
+    """The bundled closed world as files: a corpus to pretrain on, its tokenizer, and instruction tasks."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the world, the corpus and the tasks; the bundled model knows the world of seed 0."""
+    documents: Annotated[int, Field(ge=1)] = DOCUMENTS
+    """Documents of the corpus."""
 
 
 def make(out: Path, *, count: int = DOCUMENTS, seed: int = 0) -> dict[str, Any]:
@@ -40,6 +53,7 @@ def make(out: Path, *, count: int = DOCUMENTS, seed: int = 0) -> dict[str, Any]:
             characters = _write_corpus(documents(world, seed=seed, count=count), file, digest)
         tasks = build_tasks(world, seed=seed)
         write_tasks(tasks, out / "tasks")
+        write_chains(build_chains(world, seed=seed), tasks.training, out / "tasks")
         tokenizer = train_tokenizer(
             islice(documents(world, seed=seed, count=count), TOKENIZER_DOCUMENTS),
             words=[*world_words(world), *definition_words(tasks.training)],
@@ -82,12 +96,10 @@ def _write_corpus(texts: Iterator[str], file: IO[bytes], digest: Any) -> int:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file under a folder but the manifest, by its path there."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != "manifest.json":
-            found[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    """SHA-256 of each file that was made, by its path in the folder."""
+    made = [folder / "corpus.jsonl", *(path for part in ("tasks", "tokenizer") for path in (folder / part).rglob("*"))]
+    files = sorted(path for path in made if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def main(arguments: list[str] | None = None) -> int:

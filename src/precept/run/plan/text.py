@@ -7,17 +7,18 @@ from typing import Any
 from rich.table import Table
 
 from precept.run.console import STDOUT
+from precept.run.recipe.file import told_with
 
 
 def print_plan(document: dict[str, Any]) -> None:
-    """Tokens, memory by part, time, disk, and what to change, step by step."""
+    """Tokens, memory by part, time, disk, and what to change, step by step; then all steps together."""
     for step in document["steps"]:
         tokens, seconds, memory, lengths = step["tokens"], step["seconds"], step["memory"], step["lengths"]
         sampled = (
             "" if tokens["counted_steps"] == step["optimizer_steps"] else f", from {tokens['counted_steps']} steps"
         )
         lines = [
-            f"{step['name']}: {step['optimizer_steps']:,} optimizer steps, {step['forests']:,} forests of at most"
+            f"{_title(step)}: {step['optimizer_steps']:,} optimizer steps, {step['forests']:,} forests of at most"
             f" {step['max_tokens_per_forest']:,} distinct tokens",
             f"tokens: {tokens['real']:,} real, {tokens['distinct']:,} distinct{sampled}, {tokens['trained']:,} trained;"
             f" sharing saves {100 * step['saved_by_sharing']:.1f} %",
@@ -43,6 +44,22 @@ def print_plan(document: dict[str, Any]) -> None:
         )
         for change in step["changes"]:
             STDOUT.print(f"    {change['change']} saves {_size(change['saves_bytes'])}: {change['cost']}", markup=False)
+
+    total = document["total"]
+    if total["training_steps"] > 1:
+        seconds = total["seconds"]
+        STDOUT.print(
+            f"all {total['training_steps']} training steps: {total['optimizer_steps']:,} optimizer steps,"
+            f" {_duration(seconds['value'])} ({_duration(seconds['low'])} to {_duration(seconds['high'])}),"
+            f" {_size(total['disk_bytes'])} on disk",
+            markup=False,
+        )
+
+
+def _title(step: dict[str, Any]) -> str:
+    """The step with the values that its instances share, and how many they are."""
+    title = told_with(step["name"], step.get("axes", {}))
+    return title if step["instances"] == 1 else f"{title}, each of {step['instances']} seeds"
 
 
 def _lost_lines(step: dict[str, Any]) -> list[str]:

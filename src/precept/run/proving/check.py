@@ -13,20 +13,21 @@ from precept.run.data.rows import read_data
 from precept.run.proving.proofs import prove
 from precept.run.recipe.file import Step
 from precept.run.recipe.named_steps import asked_by, named_steps
-from precept.run.recipe.run import training_pairs
+from precept.run.recipe.resolve import training_pairs
 from precept.run.recipe.step_kinds import TrainKeys
 from precept.run.settings import parse_settings
 from precept.types import Row
 
 
 def check(recipe: str | None, *, words: Sequence[str], model: str | None, data: Sequence[str]) -> dict[str, Any]:
-    """``{ok, proofs}``; where a recipe has several training steps, each proof names its ``step``."""
+    """``{ok, proofs}``; where a recipe trains more than once, each proof names its ``step``. Instances of a step that
+    differ in the seed alone are proven once."""
     steps = named_steps(recipe, words=words, model=model, data=data)
     asked = asked_by(recipe, words)
     proofs: list[dict[str, Any]] = []
-    for step, base in steps:
-        named = {"step": step.name} if len(steps) > 1 else {}
-        proofs += [{**asdict(proof), **named} for proof in _prove_step(step, base, asked)]
+    for named in steps:
+        step = {"step": named.title} if len(steps) > 1 else {}
+        proofs += [{**asdict(proof), **step} for proof in _prove_step(named.step, named.base, asked)]
     return {"ok": all(proof["ok"] for proof in proofs), "proofs": proofs}
 
 

@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from precept.errors import InputError
+from precept.run.recipe.axes import Axis, Scalar, folder_of, read_axes, refuse_step_names, text_of, with_overrides
+from precept.run.recipe.nodes import line_of, read_mapping, read_nodes, read_value
 from precept.run.settings import LISTS, read_scalar, unknown_key
 
 SHIPPED = Path(__file__).parents[2] / "recipes"
-RECIPE_KEYS = {"name", "about", "paper", "steps"}
+RECIPE_KEYS = {"name", "about", "paper", "axes", "steps"}
 STEP_KEYS = {"name", "uses", "with"}
-LARGEST = 100_000  # nodes
 STEP_NAME = re.compile(r"\w[\w.-]{0,99}")
-# 2026-13-45 looks like a date and is none: a ValueError, as is text that is not UTF-8.
-NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+AXES = "axes"
+"""No step may have this name: ``axes.NAME=value`` on the command line means an axis."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step as written: its name, what it uses, its flat keys, and the line of each."""
+    """One step: its name, what it uses, its flat keys, and the line of each.
+
+    ``axes`` are the values that this instance of it is made for; empty as written, and where it names no axis.
+    """
 
     name: str
     uses: str
     settings: dict[str, Any]
     lines: dict[str, str]
+    axes: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Its name, and the values that tell it from the other instances."""
+        return told_with(self.name, self.axes)
+
+    @property
+    def place(self) -> str:
+        """Its folder below the run's."""
+        return place_of(self.name, self.axes)
 
     def where(self, key: str) -> str | None:
-        """File and line of a key."""
-        return self.lines.get(key) or self.lines.get("name")
+        """File and line of a key, and the instance where the step has several."""
+        line = self.lines.get(key) or self.lines.get("name")
+        return f"{line}, step '{self.title}'" if line and self.axes else line
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,23 @@ class Recipe:
     name: str
     path: Path
     steps: tuple[Step, ...]
+    axes: tuple[Axis, ...] = ()
+
+
+def told_with(name: str, axes: Mapping[str, Scalar]) -> str:
+    """``name (axis=value, ...)``; the name alone where there are no axes."""
+    told = ", ".join(f"{axis}={text_of(value)}" for axis, value in axes.items())
+    return f"{name} ({told})" if told else name
+
+
+def place_of(name: str, axes: Mapping[str, Scalar]) -> str:
+    """The folder of a step's instance below the run's: ``STEP/axis=value,...``."""
+    return f"{name}/{folder_of(axes)}" if axes else name
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Every recipe that comes with the package, by its name: ``sft``, ``studies/grouping``."""
+    return {path.relative_to(SHIPPED).with_suffix("").as_posix(): path for path in sorted(SHIPPED.rglob("*.yaml"))}
 
 
 def find_recipe(name: str) -> Path:
@@ -51,7 +83,7 @@ def find_recipe(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    shipped = {p.stem: p for p in SHIPPED.glob("*.yaml")}
+    shipped = shipped_recipes()
     if name in shipped:
         return shipped[name]
     if path.suffix in {".yaml", ".yml"}:
@@ -66,15 +98,7 @@ def find_recipe(name: str) -> Path:
 
 def read_recipe(path: Path) -> Recipe:
     """Parse and check a recipe's shape. Raises InputError with file and line."""
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (*NOT_YAML, OSError) as error:
-        raise _not_yaml(str(path), error) from error
-    if root is not None and _size(root, {}) > LARGEST:
-        raise InputError(
-            "the recipe's aliases multiply it beyond any use", code="recipe-aliases", where=str(path), do="write it out"
-        )
-    top = _mapping(root, path, "the recipe")
+    top = read_mapping(read_nodes(path), path, "the recipe")
     _known(top, RECIPE_KEYS, path)
     if not isinstance(steps := top.get("steps", (None, None))[1], yaml.SequenceNode) or not steps.value:
         raise InputError(
@@ -85,14 +109,14 @@ def read_recipe(path: Path) -> Recipe:
         )
     parsed = tuple(_step(node, path) for node in steps.value)
     names = [step.name for step in parsed]
-    odd = next((step for step in parsed if not STEP_NAME.fullmatch(step.name)), None)
+    odd = next((step for step in parsed if not STEP_NAME.fullmatch(step.name) or step.name == AXES), None)
     if odd is not None:
         raise InputError(
             "a step's name is the name of its folder",
             code="step-name",
             where=odd.where("name"),
             found=odd.name,
-            do="use letters, digits, '-', '_' and '.', the first no '.'",
+            do=f"use letters, digits, '-', '_' and '.', the first no '.'; '{AXES}' means the axes",
         )
     if len(set(names)) < len(names):
         raise InputError(
@@ -102,14 +126,17 @@ def read_recipe(path: Path) -> Recipe:
             found=", ".join(names),
             do="name each once",
         )
+    axes = read_axes(top[AXES][1], path) if AXES in top else ()
+    refuse_step_names(axes, names)
     name = top["name"][1].value if "name" in top else path.stem
-    return Recipe(str(name), path, parsed)
+    return Recipe(str(name), path, parsed, axes)
 
 
 def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
-    """Apply ``step.key=value`` words from the command line."""
+    """Apply ``step.key=value`` words from the command line to the steps as written, ``axes.NAME=value`` to the axes."""
     steps = {step.name: step for step in recipe.steps}
     listed: set[tuple[str, str]] = set()
+    axes: dict[str, list[str]] = {}
     for word in words:
         target, sign, value = word.removeprefix("--").partition("=")
         name, dot, key = target.partition(".")
@@ -119,6 +146,11 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
                 code="not-a-setting",
                 do="write step.key=value, as in tune.max_steps=10",
             )
+        if name == AXES and recipe.axes:
+            if key not in (known := [axis.name for axis in recipe.axes]):
+                raise unknown_key(key, known, where=str(recipe.path), kind="axis")
+            axes.setdefault(key, []).append(value)
+            continue
         if name not in steps:
             raise unknown_key(name, list(steps), where=str(recipe.path), kind="step")
         step = steps[name]
@@ -129,66 +161,26 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
         else:
             settings[key] = read_scalar(value)
         steps[name] = replace(step, settings=settings, lines={**step.lines, key: f"override '{word}'"})
-    return replace(recipe, steps=tuple(steps.values()))
+    return replace(recipe, steps=tuple(steps.values()), axes=with_overrides(recipe.axes, axes))
 
 
 def _step(node: yaml.Node, path: Path) -> Step:
-    entries = _mapping(node, path, "a step")
+    entries = read_mapping(node, path, "a step")
     _known(entries, STEP_KEYS, path)
     for key in ("name", "uses"):
         if key not in entries or not isinstance(entries[key][1], yaml.ScalarNode):
             raise InputError(
-                f"a step has no '{key}'", code="step-incomplete", where=_at(path, node), do=f"add {key}: ..."
+                f"a step has no '{key}'", code="step-incomplete", where=line_of(path, node), do=f"add {key}: ..."
             )
-    settings, lines = {}, {"name": _at(path, node)}
+    settings, lines = {}, {"name": line_of(path, node)}
     if "with" in entries:
-        for key, (key_node, value) in _mapping(entries["with"][1], path, "'with'").items():
-            lines[key] = _at(path, key_node)
-            try:
-                settings[key] = yaml.safe_load(yaml.serialize(value))
-            except NOT_YAML as error:
-                raise _not_yaml(lines[key], error) from error
+        for key, (key_node, value) in read_mapping(entries["with"][1], path, "'with'").items():
+            lines[key] = line_of(path, key_node)
+            settings[key] = read_value(value, lines[key])
     return Step(str(entries["name"][1].value), str(entries["uses"][1].value), settings, lines)
-
-
-def _mapping(node: yaml.Node | None, path: Path, what: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
-    if not isinstance(node, yaml.MappingNode):
-        where = str(path) if node is None else _at(path, node)
-        raise InputError(
-            f"{what} is not a mapping of keys to values", code="recipe-shape", where=where, do="write key: value"
-        )
-    entries: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise InputError("a key is no word", code="recipe-shape", where=_at(path, key), do="write key: value")
-        if key.value in entries:
-            raise InputError(f"'{key.value}' is set twice", code="key-twice", where=_at(path, key), do="remove one")
-        entries[str(key.value)] = (key, value)
-    return entries
-
-
-def _size(node: yaml.Node, known: dict[int, float]) -> float:
-    """Nodes of a document with its aliases written out; infinite where one holds itself."""
-    if id(node) not in known:
-        known[id(node)] = math.inf
-        inner = node.value if isinstance(node, yaml.CollectionNode) else []
-        parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
-        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
-    return known[id(node)]
-
-
-def _not_yaml(where: str, error: BaseException) -> InputError:
-    detail = " ".join(str(error).split())
-    return InputError(
-        "the recipe is not valid YAML", code="recipe-yaml", where=where, found=detail, do="mend it, or quote the value"
-    )
 
 
 def _known(entries: dict[str, tuple[yaml.Node, yaml.Node]], valid: set[str], path: Path) -> None:
     for key, (node, _) in entries.items():
         if key not in valid:
-            raise unknown_key(key, sorted(valid), where=_at(path, node))
-
-
-def _at(path: Path, node: yaml.Node) -> str:
-    return f"{path} line {node.start_mark.line + 1}"
+            raise unknown_key(key, sorted(valid), where=line_of(path, node))

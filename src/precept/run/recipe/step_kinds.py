@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from precept.bundled.make import WorldSettings
+from precept.bundled.start import StartSettings
 from precept.run.data.makers import MAKERS
+from precept.run.report.study_settings import StudySettings
 from precept.run.settings import CLASSES
 from precept.run.tuning.train import METHODS
 
@@ -14,7 +17,7 @@ from precept.run.tuning.train import METHODS
 class TrainKeys(BaseModel):
     """Keys of a training step beside the training settings themselves."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     model: str
     """The base: a folder, `bundled`, or owner/name from the cache or the hub."""
@@ -25,7 +28,7 @@ class TrainKeys(BaseModel):
 class EvalKeys(BaseModel):
     """Keys of an ``eval`` step."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     model: str
     """The model to ask: `${step}` is the folder of an earlier step."""
@@ -65,7 +68,7 @@ class EvalKeys(BaseModel):
 class MergeKeys(BaseModel):
     """Keys of a ``merge`` step."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     adapter: str
     """The adapter's folder: `${step}` is the folder of an earlier step."""
@@ -89,6 +92,9 @@ KINDS: dict[str, type[BaseModel]] = {
     **{f"data.{method}": DataKeys for method in MAKERS},
     "eval": EvalKeys,
     "merge": MergeKeys,
+    "bundled.world": WorldSettings,
+    "bundled.start": StartSettings,
+    "study": StudySettings,
 }
 
 
