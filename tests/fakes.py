@@ -63,9 +63,10 @@ def completion(text: str | None, **message: Any) -> dict[str, Any]:
 
 
 class ChatServer:
-    """A real server on this machine. ``answer(number of the request, body)`` gives status, JSON or text, headers."""
+    """A real server on this machine, at a free port or the one named. ``answer(number of the request, body)`` gives
+    status, JSON or text, headers."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.answer: Callable[[int, dict[str, Any]], ChatAnswer] = lambda n, body: (200, completion("hello"))
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -99,7 +100,7 @@ class ChatServer:
             def handle_error(self, request: Any, client_address: Any) -> None:
                 pass  # a client that did not wait for its answer
 
-        self.http = Http(("127.0.0.1", 0), Handler)
+        self.http = Http(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
@@ -110,11 +111,12 @@ class ChatServer:
 
 
 class ScriptedChat:
-    """A ``Chat`` whose answer is a function of the last message; it keeps what it was asked."""
+    """A ``Chat`` whose answer is a function of the last message; it keeps what it was asked, and each call's seed."""
 
     def __init__(self, answer: Callable[[str], str], *, name: str = "scripted") -> None:
         self.name = name
         self.asked: list[str] = []
+        self.seeds: list[int] = []
         self._answer = answer
 
     def reply(
@@ -124,10 +126,10 @@ class ScriptedChat:
         max_new_tokens: int,
         temperature: float = 0.0,
         seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
     ) -> list[str]:
         texts = [conversation[-1].content or "" for conversation in conversations]
         self.asked += texts
+        self.seeds.append(seed)
         return [self._answer(text) for text in texts]
 
 

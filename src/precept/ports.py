@@ -61,7 +61,6 @@ class Chat(Protocol):
         max_new_tokens: int,
         temperature: float = 0.0,
         seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
     ) -> list[str]:
         """The next assistant message of each conversation, in order. Temperature 0 takes the likeliest token.
 

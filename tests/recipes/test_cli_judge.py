@@ -122,6 +122,9 @@ def test_a_damaged_judgment_is_named(files: dict[str, Path], server: ChatServer,
     path.write_text("potato\n" + path.read_text())
     ended = judge("pairwise", files, server, tmp_path / "out")
     assert ended.code == 2 and "judgment-damaged" in ended.err and "potato" in ended.err
+    first, *rest = path.read_text().splitlines()[1:]
+    path.write_text("\n".join([json.dumps({**json.loads(first), "reply": 7}), *rest, ""]))
+    assert "judgment-damaged" in judge("pairwise", files, server, tmp_path / "out").err
 
 
 def test_a_judge_that_answers_nonsense_only_fails_with_an_example(
@@ -131,6 +134,18 @@ def test_a_judge_that_answers_nonsense_only_fails_with_an_example(
     ended = judge("pairwise", files, server, tmp_path / "out")
     assert ended.code == 1 and "not one of 40 replies" in ended.err and "potato salad" in ended.err
     assert [line["verdict"] for line in lines(tmp_path / "out")] == [None] * 40
+
+
+def test_a_judge_that_answers_one_order_alone_compares_nothing(
+    files: dict[str, Path], server: ChatServer, tmp_path: Path
+) -> None:
+    server.answer = lambda n, body: (
+        200,
+        completion("[[A]]" if "Short." in body["messages"][0]["content"].split("assistant B>")[1] else "hm"),
+    )
+    ended = judge("pairwise", files, server, tmp_path / "out")
+    assert ended.code == 1 and "not one of 20 comparisons has all its verdicts" in ended.err
+    assert "judge-unparsable" in ended.err and len(lines(tmp_path / "out")) == 40
 
 
 def test_answers_that_do_not_match_end_before_anything_is_asked(
@@ -147,6 +162,8 @@ def test_the_key_comes_from_the_environment_and_is_written_nowhere(
     words = ("--limit", "1", "api_key_env=MY_KEY")
     ended = judge("pairwise", files, server, tmp_path / "out", *words)
     assert ended.code == 2 and "MY_KEY" in ended.err and "no-api-key" in ended.err
+    ended = judge("pairwise", files, server, tmp_path / "out", "--limit", "1", "api_key_env=sk-pasted-by-mistake")
+    assert ended.code == 2 and "no-api-key" in ended.err and "sk-pasted" not in ended.err
     monkeypatch.setenv("MY_KEY", "sk-secret")
     ended = judge("pairwise", files, server, tmp_path / "out", *words)
     assert ended.code == 0 and server.headers[0]["authorization"] == "Bearer sk-secret"
@@ -299,6 +316,9 @@ def test_published_annotations_need_no_judge(shared_data: Path, tmp_path: Path) 
     assert board["length_controlled_winrate"] == pytest.approx(19.83455, abs=1e-3)
     assert ended.json["win_rate"]["value"] == pytest.approx(0.02591450540223603)
     assert json.loads((tmp_path / "out" / "result.json").read_text()) == ended.json
+    other = shared_data / "golden" / "alpaca_eval" / "text_davinci_003.jsonl"
+    ended = precept("judge", "alpaca_eval", "--annotations", other, "-o", tmp_path / "out")
+    assert ended.code == 2 and "output-differs" in ended.err
     reviews = shared_data / "vicuna80_eval" / "review_alpaca-13b_vicuna-13b.jsonl"
     ended = precept("judge", "relative", "--annotations", reviews, "--json")
     assert ended.json["points"] == {"model": 583.0, "against": 704.0} and "order_consistency" not in ended.json
@@ -327,6 +347,16 @@ def test_difficulty_and_gamed_rows_choose_the_fit(tmp_path: Path) -> None:
     assert ended.code == 2 and "difficulty-missing" in ended.err and "19 instructions" in ended.err
     difficulty.write_text(",difficulty\n0,hard\n")
     assert "not-a-number" in precept(*words, "--difficulty", difficulty).err
+    for table, code in (
+        (",instruction_difficulty\n0,nan\n", "not-a-number"),
+        (",instruction_difficulty\ninf,1\n", "not-a-number"),
+        (",instruction_difficulty\n0,1\n0,2\n", "difficulty-place"),
+        (",instruction_difficulty\n0.5,1\n", "difficulty-place"),
+    ):
+        difficulty.write_text(table)
+        assert code in precept(*words, "--difficulty", difficulty).err
+    scalars = write_rows(tmp_path / "scalars.jsonl", [1, 2])
+    assert "not-a-number" in precept(*words, "--difficulty", scalars).err
     gamed.write_text(header + "v,0,1,1,7,False\n")
     difficulty.write_text("index,instruction_difficulty\n" + "".join(f"{n},1\n" for n in range(20)))
     assert "gamed-rows" in precept(*words, "--difficulty", difficulty, "--gamed", gamed).err
@@ -347,6 +377,8 @@ def test_what_keeps_length_control_from_a_number_is_said(tmp_path: Path) -> None
         ([{"preference": "good"}], "annotation-rows"),
         ([{"score": 1}], "annotation-rows"),
         (["x", "y"], "annotation-rows"),
+        ([{"preference": 1, "index": -1}], "annotation-rows"),
+        ([{"preference": 10**17}], "annotation-rows"),
         ([{"preference": 7}, {"preference": None}], "no-preference"),
         ([{"preference": 1, "generator_2": "a"}, {"preference": 1, "generator_2": "b"}], "annotations-mixed"),
     ],
@@ -354,6 +386,54 @@ def test_what_keeps_length_control_from_a_number_is_said(tmp_path: Path) -> None
 def test_rows_that_are_no_annotations_are_refused(tmp_path: Path, rows: list[Any], code: str) -> None:
     ended = precept("judge", "alpaca_eval", "--annotations", write_rows(tmp_path / "a.jsonl", rows))
     assert ended.code == 2 and f"code: {code}" in ended.err
+
+
+def test_reviews_of_any_shape_are_counted_or_refused(tmp_path: Path) -> None:
+    rows = [
+        {"question_id": 1, "score": [8, 4], "category": ["odd"]},
+        {"question_id": 2, "score": [-1, -1], "text": "9 3\nwhy", "category": "\ud800"},
+        {"question_id": 3, "score": ["a", None], "text": "none"},
+    ]
+    ended = precept("judge", "relative", "--annotations", write_rows(tmp_path / "r.jsonl", rows), "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["points"] == {"model": 17.0, "against": 7.0} and ended.json["unparsable"] == 1
+    unread = write_rows(tmp_path / "u.jsonl", [{"question_id": 1, "text": "none"}])
+    ended = precept("judge", "relative", "--annotations", unread)
+    assert ended.code == 1 and "judge-unparsable" in ended.err
+
+
+def test_votes_of_a_judge_agree_with_those_of_people_or_not(
+    files: dict[str, Path], server: ChatServer, tmp_path: Path
+) -> None:
+    assert judge("pairwise", files, server, tmp_path / "out").code == 0
+    ours = tmp_path / "out" / "votes.jsonl"
+    votes = [json.loads(line) for line in ours.read_text().splitlines()]
+    assert len(votes) == 20
+    assert votes[0] == {"question_id": "1", "turn": 1, "model_a": "ours", "model_b": "theirs", "winner": "model_a"}
+    # People name the models in the other order: 12 votes for ours, 4 against, 4 ties; the judge always takes ours.
+    winners = ["model_b"] * 12 + ["model_a"] * 4 + ["tie (inconsistent)"] * 4
+    rows = [
+        {"question_id": n, "model_a": "theirs", "model_b": "ours", "winner": winner, "judge": "author_1"}
+        for n, winner in enumerate(winners, 1)
+    ]
+    people = write_rows(tmp_path / "people.jsonl", rows)
+    words = ("judge", "agreement", "--annotations", ours, "--against", people)
+    ended = precept(*words, "-o", tmp_path / "agreed", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["agreement"]["value"] == pytest.approx(12 / 20)  # S1
+    assert ended.json["agreement_without_ties"]["value"] == pytest.approx(12 / 16)  # S2
+    assert ended.json["agreement_without_ties"]["n"] == 16 and ended.json["chance"]["agreement_without_ties"] == 0.5
+    assert "agreement without ties: 75.0 %" in precept(*words).out
+    for rows, code in (
+        ([{**rows[0], "winner": "ours"}], "vote-rows"),
+        ([[1]], "vote-rows"),
+        ([{**rows[0], "model_a": "ours"}], "vote-rows"),
+        ([{**rows[0], "question_id": 99}], "votes-apart"),
+    ):
+        ended = precept(*words[:4], "--against", write_rows(tmp_path / "bad.jsonl", rows))
+        assert ended.code == 2 and f"code: {code}" in ended.err
+    ended = precept("judge", "agreement", "--annotations", ours, "--judge", "j", "--limit", "3")
+    assert ended.code == 2 and "missing: --against; without effect: --limit, --judge" in ended.err
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
@@ -378,6 +458,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         (["alpaca_eval", "--annotations", "a", "--gamed", "g"], ("missing: --difficulty",)),
         (["alpaca_eval", "--annotations", "a", "sead=1"], ("'sead'", "did you mean 'seed'?")),
         (["alpaca_eval", "--annotations", "a", "seed=true"], ("bad-value",)),
+        (
+            ["alpaca_eval", *("--answers", "a", "--against", "b", "--judge", "j"), "--weighted", "judge_temperature=1"],
+            ("without effect: judge_temperature",),
+        ),
         (["alpaca_eval", "--annotations", "a", "seed=-1"], ("seed=-1",)),
     ],
 )

@@ -104,7 +104,10 @@ def test_a_bad_file_ends_in_its_code(tmp_path: Path, code: str) -> None:
 OPTIONS: dict[str, tuple[list[str], str]] = {
     "unknown-metric": (["--metric", "rogue_l"], "did you mean 'rouge_l'?"),
     "unknown-extraction": (["--extract", "bbh"], "bbh_direct"),
-    "predictions-and-model": (["--model", "m", "--limit", "3", "--plain"], "--model, --limit, --chat"),
+    "predictions-and-model": (
+        ["--model", "m", "--limit", "3", "--plain", "--fresh"],
+        "--model, --limit, --chat, --fresh",
+    ),
     "output-is-a-file": (["-o", "other.jsonl"], "name a folder"),
     "predictions-not-paired": (["--against", "other.jsonl"], "in one file only"),
     "bad-rows": (["--extract", "gsm8k"], "1 x the rule compares numbers, and a reference is none"),
@@ -122,7 +125,8 @@ def test_options_that_do_not_fit_end_in_their_code(tmp_path: Path, monkeypatch: 
 
 
 def test_a_folder_of_predictions_and_nothing_at_all_are_refused(tmp_path: Path, rows: Path) -> None:
-    for words, code in ((["--predictions", tmp_path], "predictions-folder"), ([], "nothing-to-evaluate")):
+    of_model = (["--model", "m", "--task", rows, "--metric", "rouge_l"], "metric-without-predictions")
+    for words, code in ((["--predictions", tmp_path], "predictions-folder"), ([], "nothing-to-evaluate"), of_model):
         ended = precept("eval", *words)
         assert ended.code == 2 and f"code: {code}\n" in ended.err
 
@@ -131,6 +135,12 @@ def test_rows_are_left_out_when_asked(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "answers.jsonl", [{"prediction": "a", "target": "a"}, {"prediction": "a"}])
     ended = precept("eval", "--predictions", path, "--bad-rows", "drop", "--json")
     assert ended.code == 0 and ended.json["overall"]["exact_match"]["n"] == 1 and "left out 1 of 2 rows" in ended.err
+
+
+def test_a_task_is_not_exported_onto_a_file(rows: Path) -> None:
+    data = write_rows(rows.with_name("data.jsonl"), [{"prompt": "Add 1 and 2.", "references": ["3"]}])
+    ended = precept("eval", "--export-task", data, "-o", rows)
+    assert ended.code == 2 and "code: output-is-a-file\n" in ended.err, ended.err
 
 
 def test_the_list_names_every_metric_and_rule() -> None:

@@ -27,15 +27,14 @@ class LocalChat:
         max_new_tokens: int,
         temperature: float = 0.0,
         seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
     ) -> list[str]:
         """See ``ports.Chat``. Raises WorkError for a conversation that leaves no room in the model's context."""
         prompts = [self._prompt_ids(conversation) for conversation in conversations]
         if temperature == 0:
-            generations = self._sampler.generate(prompts, max_new_tokens=max_new_tokens, progress=progress)
+            generations = self._sampler.generate(prompts, max_new_tokens=max_new_tokens)
         else:
             sampling = Sampling(temperature=temperature, seed=seed)
-            drawn = self._sampler.sample(prompts, sampling, max_new_tokens=max_new_tokens, progress=progress)
+            drawn = self._sampler.sample(prompts, sampling, max_new_tokens=max_new_tokens)
             generations = [answers[0] for answers in drawn]
         refused = [(index, found.refused) for index, found in enumerate(generations) if found.refused]
         if refused:

@@ -6,7 +6,7 @@ Servers of vLLM, llama.cpp, Ollama, SGLang and most vendors answer it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from threading import Event
@@ -28,6 +28,7 @@ BUSY = {408, 409, 429, 500, 502, 503, 504, 529}
 """Statuses that may pass: asked again after a pause."""
 LONGEST_PAUSE = 60.0  # seconds, also of what a server asks for by Retry-After
 SHOWN = 300  # characters of a server's words in an error
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON can spell a lone surrogate, which no file can hold
 ADVICE = {
     401: "set the API key in the environment variable that the command names",
     403: "set an API key that may use this model",
@@ -41,8 +42,8 @@ class RemoteSettings(Settings):
 
     api_key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds the API key; where it is not set, no key is sent."""
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
-    """Seconds to wait for a reply."""
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = 120.0
+    """Seconds to wait for a reply, a day at most."""
     retries: Annotated[int, Field(ge=0)] = 5
     """How often a busy server or a lost connection is tried again."""
     parallel: Annotated[int, Field(ge=1)] = 8
@@ -54,7 +55,7 @@ class RemoteChat:
 
     ``api_key`` goes into the request's header and nowhere else. A busy server (429, 5xx) or a lost connection is asked
     again ``retries`` times, after ``first_pause`` seconds, twice that, ... or what ``Retry-After`` says, a minute at
-    most. Raises InputError for an address or a key that is none.
+    most. An address where nobody ever answered is told at once. Raises InputError for an address or a key that is none.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class RemoteChat:
         self._parallel = parallel
         self._first_pause = first_pause
         self._limit_key = "max_tokens"
+        self._reached = False
 
     def reply(
         self,
@@ -85,9 +87,9 @@ class RemoteChat:
         max_new_tokens: int,
         temperature: float = 0.0,
         seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
     ) -> list[str]:
-        """See ``ports.Chat``. The text is '' where a server has nothing to say, its refusal where it states one.
+        """See ``ports.Chat``. The text is '' where a server has nothing to say, its refusal where it states one;
+        half a character, where a limit cut one in two, becomes U+FFFD.
 
         Conversation i is sampled with the seed ``seed + i``; what a server makes of a seed is its own affair. Raises
         WorkError naming address, status and the server's words; replies of the same call are lost with it.
@@ -101,17 +103,12 @@ class RemoteChat:
                     "max_tokens": max_new_tokens,
                 }
                 for index, conversation in enumerate(conversations)
-            ],
-            progress,
+            ]
         )
         return [self._text(document) for document in documents]
 
     def letter_logps(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        letters: Sequence[str],
-        *,
-        progress: Callable[[int, int], None] | None = None,
+        self, conversations: Sequence[Sequence[Message]], letters: Sequence[str]
     ) -> list[tuple[float | None, ...]]:
         """Log-probability of each letter as the reply's first token; None for one that is not among the five likeliest.
 
@@ -119,7 +116,7 @@ class RemoteChat:
         """
         body = {"temperature": 0.0, "max_tokens": 1, "logprobs": True, "top_logprobs": 5}
         asked = [{"messages": [_message(m) for m in conversation], **body} for conversation in conversations]
-        return [self._logps(document, letters) for document in self._post_all(asked, progress)]
+        return [self._logps(document, letters) for document in self._post_all(asked)]
 
     @cached_property
     def _certificates(self) -> ssl.SSLContext:
@@ -128,9 +125,7 @@ class RemoteChat:
 
         return httpx2.create_ssl_context()
 
-    def _post_all(
-        self, bodies: Sequence[dict[str, Any]], progress: Callable[[int, int], None] | None
-    ) -> list[dict[str, Any]]:
+    def _post_all(self, bodies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         import httpx2
 
         documents: dict[int, dict[str, Any]] = {}
@@ -142,8 +137,6 @@ class RemoteChat:
                 waiting = {pool.submit(self._ask, client, body, stopped): index for index, body in enumerate(bodies)}
                 for future in as_completed(waiting):
                     documents[waiting[future]] = future.result()
-                    if progress:
-                        progress(len(documents), len(bodies))
         finally:  # after a failure nothing more is asked, and nobody waits for a pause to end
             stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -171,7 +164,8 @@ class RemoteChat:
                 if self._wants_other_limit(response):
                     response = client.post(address, json=self._with_limit(body))
             except httpx2.ConnectError as error:
-                raise self._unreachable(str(error), do="start the server, or check the address") from None
+                if not left or not self._reached:
+                    raise self._unreachable(str(error), do="start the server, or check the address") from None
             except httpx2.TimeoutException as error:
                 if not left:
                     found = f"{type(error).__name__} after {self._timeout:g} s, tried {self._retries + 1} times"
@@ -180,6 +174,7 @@ class RemoteChat:
                 if not left:
                     raise self._unreachable(str(error) or type(error).__name__, do="check server and network") from None
             else:
+                self._reached = True
                 if response.status_code not in BUSY or not left:
                     return self._document(response)
                 pause = _retry_after(response.headers.get("retry-after"), pause)
@@ -227,7 +222,7 @@ class RemoteChat:
             raise self._not_a_reply(str(document)) from None
         if not isinstance(text, str):
             raise self._not_a_reply(str(document))
-        return text
+        return HALF_CHARACTER.sub("\ufffd", text)
 
     def _logps(self, document: Mapping[str, Any], letters: Sequence[str]) -> tuple[float | None, ...]:
         try:
@@ -279,7 +274,7 @@ def _checked(base_url: str) -> str:
         raise InputError(
             "not the address of a server",
             code="chat-address",
-            found=base_url.rpartition("@")[2],
+            found=re.split(r"[?#]", base_url)[0].rpartition("@")[2],
             do="write it as http://localhost:8000/v1 or https://...",
         )
     if "@" in parts.netloc or parts.query:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from precept.types import Message
 DRAW = 1.5
 FIRST, SECOND = "m", "M"
 """What the judge answers when the output shown first, or second, is better."""
-_LETTER = re.compile(r"(?<![^\W_])[mM](?![^\W_])")
+_LETTER = re.compile(r"(?<![^\W_])(?<![^\W_]['’])[mM](?![^\W_])")  # the second keeps "I'm sorry" from being a verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,6 @@ class WeightedLetters:
         max_new_tokens: int,
         temperature: float = 0.0,
         seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
     ) -> list[str]:
         """Of the arguments only the conversations matter: nothing is generated."""
         return [json.dumps(logps) for logps in self._judge.letter_logps(conversations, (FIRST, SECOND))]

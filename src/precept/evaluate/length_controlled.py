@@ -245,7 +245,7 @@ def _choose_strength(features: Values, labels: Values, row_weights: Values) -> f
     losses = []
     for strength in INVERSE_PENALTIES:
         loss = 0.0
-        for left_out in range(FOLDS):
+        for left_out in range(min(FOLDS, len(labels))):  # of fewer rows than folds some folds are empty
             rows, others = fold == left_out, fold != left_out
             fitted = fit_penalized(features[others], labels[others], row_weights[others], inverse_penalty=strength)
             loss -= _log_likelihood(fitted[None], features[rows], labels[rows], row_weights[rows][None])[0] / rows.sum()

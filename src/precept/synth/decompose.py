@@ -31,7 +31,7 @@ def parse_steps(reply: str) -> list[SubTask]:
     found = re.search(r"\[.*\]", reply, re.DOTALL)
     try:
         listed = json.loads(found.group()) if found else None
-    except ValueError:
+    except (ValueError, RecursionError):  # thousands of brackets are no list either
         listed = None
     if not isinstance(listed, list) or not listed:
         raise ValueError("no JSON list of sub-tasks")
@@ -78,7 +78,7 @@ def list_steps(steps: Sequence[SubTask]) -> str:
 
 
 def answer_in_steps(
-    steps: Sequence[SubTask], inputs: Sequence[str], chat: Chat, *, max_new_tokens: int, seed: int = 0
+    steps: Sequence[SubTask], inputs: Sequence[str], chat: Chat, *, max_new_tokens: int
 ) -> list[dict[str, str]]:
     """What each instance's sub-tasks gave, by the names of their outputs; the last sub-task's is the answer.
 
@@ -90,7 +90,7 @@ def answer_in_steps(
     results = [{GIVEN: text} for text in inputs]
     for step in steps:
         asked = [(Message("user", _question(step, known)),) for known in results]
-        replies = chat.reply(asked, max_new_tokens=max_new_tokens, temperature=0.0, seed=seed)
+        replies = chat.reply(asked, max_new_tokens=max_new_tokens)
         for known, reply in zip(results, replies, strict=True):
             known[step.output] = reply.strip()
     return [{name: text for name, text in known.items() if name != GIVEN} for known in results]

@@ -6,6 +6,7 @@ to; either way a rewrite is used only if it passes its technique's checks, else 
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ PROMPTS: Mapping[Technique, str] = {
     "restraining": "restrain",
 }
 MAX_NEW_TOKENS = 512
+FENCED = re.compile(r"```(?:\w*\n)?((?:(?!```).)*)```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,6 @@ def reframe(
     *,
     teacher: Chat | None = None,
     by_teacher: Sequence[Technique] = (),
-    seed: int = 0,
 ) -> Reframed:
     """Apply techniques to a task, in ``ORDER``; those in ``by_teacher`` and decomposition are the teacher's.
 
@@ -107,18 +108,16 @@ def reframe(
     avoid = task.avoid
     for technique in asked:
         chat = teacher if technique in needy else None
-        now, taken = _apply(now, technique, task, avoid, chat, seed)
+        now, taken = _apply(now, technique, task, avoid, chat)
         if taken and technique in ("itemizing", "decomposition"):
             avoid = ""  # it is part of the text now
     return _with_avoid(now, avoid)
 
 
-def _apply(
-    now: Reframed, technique: Technique, task: RawTask, avoid: str, chat: Chat | None, seed: int
-) -> tuple[Reframed, bool]:
+def _apply(now: Reframed, technique: Technique, task: RawTask, avoid: str, chat: Chat | None) -> tuple[Reframed, bool]:
     """The state after one technique, and whether its proposal was taken."""
     by: Literal["rule", "teacher"] = "rule" if chat is None else "teacher"
-    after = _propose(technique, now, task, avoid) if chat is None else _ask(chat, technique, now, task, avoid, seed)
+    after = _propose(technique, now, task, avoid) if chat is None else _ask(chat, technique, now, task, avoid)
     steps: tuple[SubTask, ...] = ()
     fault: str | None = None
     if after is not None and technique == "decomposition":
@@ -149,13 +148,13 @@ def _propose(technique: Technique, now: Reframed, task: RawTask, avoid: str) -> 
     return restrain(task.outputs)
 
 
-def _ask(chat: Chat, technique: Technique, now: Reframed, task: RawTask, avoid: str, seed: int) -> str | None:
+def _ask(chat: Chat, technique: Technique, now: Reframed, task: RawTask, avoid: str) -> str | None:
     """What the teacher makes of it. A pattern's sentence takes the place of all but the first sentence."""
     text = now.instruction if technique in ("specialization", "pattern") else _whole(now.instruction, avoid)
     path = resources.files("precept.synth").joinpath("prompts", f"{PROMPTS[technique]}.txt")
     outputs = "\n".join(f"- {output}" for output in task.outputs)
     prompt = string.Template(path.read_text("utf-8")).substitute(instruction=text, outputs=outputs).strip()
-    (reply,) = chat.reply([(Message("user", prompt),)], max_new_tokens=MAX_NEW_TOKENS, temperature=0.0, seed=seed)
+    (reply,) = chat.reply([(Message("user", prompt),)], max_new_tokens=MAX_NEW_TOKENS)
     reply = _unwrapped(reply)
     if technique == "pattern" and reply:
         return " ".join([*split_sentences(text)[:1], reply])
@@ -165,8 +164,8 @@ def _ask(chat: Chat, technique: Technique, now: Reframed, task: RawTask, avoid: 
 def _unwrapped(reply: str) -> str:
     """The reply without a code fence or quotes around all of it."""
     reply = reply.strip()
-    if reply.startswith("```") and reply.endswith("```") and reply.count("```") == 2:
-        reply = reply.strip("`").partition("\n")[2].strip()
+    if fenced := FENCED.fullmatch(reply):
+        reply = fenced[1].strip()
     if len(reply) > 1 and reply[0] == reply[-1] == '"' and reply.count('"') == 2:
         reply = reply[1:-1].strip()
     return reply

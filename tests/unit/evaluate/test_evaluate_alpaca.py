@@ -184,6 +184,9 @@ def test_gamed_baselines_hold_the_length_weight_where_they_say() -> None:
         ("maybe", None),
         ("", None),
         ("Mm", None),
+        ("_m_", "m"),
+        ("I'm sorry, I cannot tell.", None),  # a refusal holds no verdict
+        ("I'm sure it is 'M'", "M"),
     ],
 )
 def test_a_reply_names_one_letter(reply: str, letter: str | None) -> None:

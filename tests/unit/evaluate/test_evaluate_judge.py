@@ -104,6 +104,8 @@ def test_a_grade_is_one_number_in_brackets_on_the_scale(reply: str, grade_: floa
         ("\n 8.5, 9 \nwhy", (8.5, 9.0)),
         ("8,9", (8.0, 9.0)),
         ("I say [[7, 6.5]]", (7.0, 6.5)),
+        ("[[8,9]] as I said: [[8.0, 9]]", (8.0, 9.0)),
+        ("[[8,9]] or [[9,8]]", None),
         ("First I solve it.\n2 + 2 = 4\n1 8", (1.0, 8.0)),
         ("1 8\n5 5", (1.0, 8.0)),  # the first line, where it holds them
         ("text\n1 8\n5 5", None),
@@ -158,6 +160,15 @@ def test_an_unparsable_reply_leaves_its_comparison_out_and_is_counted() -> None:
     # question 2 is unparsable when "bb" stands second; of 1 and 3 one is lost and one is won
     assert (found["wins"], found["losses"], found["ties"], found["unparsable"]) == (1, 1, 0, 1)
     assert found["win_rate"]["n"] == 2
+
+
+def test_turns_of_one_question_hang_together_in_the_interval() -> None:
+    once = [Compared(str(n), 1, None, ("A", "A") if n < 3 else ("B", "B")) for n in range(10)]
+    twice = [*once, *(Compared(pair.question, 2, None, pair.games) for pair in once)]
+    one, two = summarize_pairs(once)["win_rate"], summarize_pairs(twice)["win_rate"]
+    # the second turns say nothing new, so that the interval stays as wide as that of ten questions
+    assert (one["n"], two["n"]) == (10, 20) and one["value"] == two["value"] == pytest.approx(0.3)
+    assert (one["low"], one["high"]) == (two["low"], two["high"])
 
 
 def test_a_verdict_and_a_tie_are_a_tie() -> None:
@@ -242,6 +253,14 @@ def test_what_was_judged_is_not_asked_again_and_each_block_is_kept() -> None:
     assert again == whole and chat.asked[6:] == [request.prompt for request in requests[4:]]
 
 
+def test_each_question_keeps_its_seed_however_blocks_are_cut() -> None:
+    chat = ScriptedChat(likes_longer)
+    requests = pairwise_requests(QUESTIONS, OURS, THEIRS, form="pairwise")
+    whole = ask(chat, requests, JudgeSettings(seed=7), block=4, keep=lambda block: None)
+    ask(chat, requests, JudgeSettings(seed=7), kept=whole[:4], keep=lambda block: None)
+    assert chat.seeds == [7, 11, 11]  # questions 1 to 4, 5 and 6; then 5 and 6 again
+
+
 def test_a_judge_that_answers_nonsense_only_is_an_error_with_an_example() -> None:
     requests = pairwise_requests(QUESTIONS, OURS, THEIRS, form="pairwise")
     judgments = [Judgment(request, "potato") for request in requests]
@@ -319,16 +338,16 @@ def test_mathematics_without_a_reference_answer_is_refused() -> None:
 
 def test_agreement_counts_equal_votes_on_the_same_question_and_pair() -> None:
     ours = [
-        Vote("1", ("x", "y"), "A"),
-        Vote("2", ("x", "y"), "tie"),
-        Vote("3", ("x", "y"), "B"),
-        Vote("4", ("x", "y"), "A"),
+        Vote("1", 1, ("x", "y"), "A"),
+        Vote("2", 1, ("x", "y"), "tie"),
+        Vote("3", 1, ("x", "y"), "B"),
+        Vote("4", 1, ("x", "y"), "A"),
     ]
     theirs = [
-        Vote("1", ("y", "x"), "B"),
-        Vote("2", ("x", "y"), "A"),
-        Vote("3", ("x", "y"), "A"),
-        Vote("4", ("x", "z"), "A"),
+        Vote("1", 1, ("y", "x"), "B"),
+        Vote("2", 1, ("x", "y"), "A"),
+        Vote("3", 1, ("x", "y"), "A"),
+        Vote("4", 1, ("x", "z"), "A"),
     ]
     # 1 agrees (x won, named in the other order), 2 differs (tie), 3 differs, 4 is about another pair.
     with_ties = agreement(ours, theirs, ties=True)
@@ -336,9 +355,11 @@ def test_agreement_counts_equal_votes_on_the_same_question_and_pair() -> None:
     assert with_ties is not None and with_ties["value"] == pytest.approx(1 / 3) and with_ties["n"] == 3
     assert without is not None and without["value"] == 0.5 and without["n"] == 2
     assert agreement(ours[:1], theirs[1:], ties=True) is None
+    second = [Vote(vote.question, 2, vote.models, vote.winner) for vote in theirs]
+    assert agreement(ours, second, ties=True) is None  # votes on other turns
 
 
 def test_all_votes_of_several_people_count() -> None:
-    people = [Vote("1", ("x", "y"), winner) for winner in ("A", "A", "B")]  # type: ignore[arg-type]
-    found = agreement([Vote("1", ("x", "y"), "A")], people, ties=True)
+    people = [Vote("1", 1, ("x", "y"), winner) for winner in ("A", "A", "B")]  # type: ignore[arg-type]
+    found = agreement([Vote("1", 1, ("x", "y"), "A")], people, ties=True)
     assert found is not None and found["value"] == pytest.approx(2 / 3) and found["n"] == 3

@@ -89,6 +89,9 @@ def test_an_empty_answer_is_an_answer_and_a_missing_one_is_none() -> None:
         ({"id": 1, "turns": ["a", 2]}, "neither text nor a list"),
         ({"id": True, "turns": ["a"]}, "neither a number nor text"),
         ({"id": 1, "turns": ["\ud800"]}, "lone surrogate"),
+        ({"id": "\ud800", "turns": ["a"]}, "its id holds half a character"),
+        ({"id": 1, "turns": ["a"], "category": "\udfff"}, "the category holds half a character"),
+        ({"id": 1, "instruction": "a", "input": "\ud800"}, "the input holds half a character"),
     ],
 )
 def test_a_row_that_is_no_question_says_why(record: dict[str, Any], said: str) -> None:

@@ -188,6 +188,13 @@ def test_a_teacher_rewrites_on_request_under_the_same_checks() -> None:
         assert only(long, technique, teacher=teacher_of(reply), by_teacher=(technique,))[2].fault == fault
 
 
+@pytest.mark.parametrize("fenced", ["```Name it.```", "```\nName it.\n```", "```text\nName it.\n```", '"Name it."'])
+def test_what_a_teacher_puts_around_its_reply_goes(fenced: str) -> None:
+    task = RawTask("t", "Please name the port that is meant.")
+    given = teacher_of(fenced)
+    assert only(task, "specialization", teacher=given, by_teacher=("specialization",))[0] == "Name it."
+
+
 def test_a_teachers_patterns_must_be_those_of_most_outputs() -> None:
     text = "Ask about the event. Its duration is common sense, which people have from what they have seen and done."
     task = RawTask("t", text, outputs=DURATIONS)
@@ -229,6 +236,7 @@ def test_decomposition_needs_a_teacher_and_an_order_that_works() -> None:
     for reply, fault in (
         ("no list", "no JSON list of sub-tasks"),
         ("[1, 2]", "a sub-task is no object"),
+        ("[" * 9000 + "]" * 9000, "no JSON list of sub-tasks"),
         (STEPS.replace('"input", "port"', '"harbour"'), "'harbour' is needed before it is produced"),
         (STEPS.replace('["input", "port"]', '["input"]'), "'port' is produced and never used"),
     ):

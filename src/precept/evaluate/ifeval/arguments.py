@@ -13,6 +13,7 @@ from precept.evaluate.ifeval.language import known_languages
 def _compiles(pattern: str) -> str:
     try:
         re.compile(pattern)
+        re.compile(rf"\b{pattern}\b")  # as checkers use it: flags like (?i) may stand at the very start alone
     except re.error as error:
         raise ValueError(f"is no regular expression: {error}") from None
     return pattern

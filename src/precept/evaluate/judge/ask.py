@@ -15,7 +15,7 @@ from precept.settings import Settings
 from precept.types import Message
 
 BLOCK = 16
-"""Questions asked at once; what a kill can lose."""
+"""Questions asked at once, at least; what a kill can lose."""
 
 
 class JudgeSettings(Settings):
@@ -65,6 +65,7 @@ def ask(
     *,
     kept: Sequence[Judgment] = (),
     keep: Callable[[Sequence[Judgment]], None],
+    block: int = BLOCK,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Judgment]:
     """A judgment of each request, in order. What ``kept`` has is not asked again; ``keep`` gets each block of new ones.
@@ -74,18 +75,18 @@ def ask(
     replies = {judgment.request.key: judgment.reply for judgment in kept}
     missing = [request for request in requests if request.key not in replies]
     done = len(requests) - len(missing)
-    for start in range(0, len(missing), BLOCK):
-        block = missing[start : start + BLOCK]
+    for start in range(0, len(missing), block):
+        asked = missing[start : start + block]
         answers = judge.reply(
-            [(Message("user", request.prompt),) for request in block],
+            [(Message("user", request.prompt),) for request in asked],
             max_new_tokens=settings.judge_max_new_tokens,
             temperature=settings.judge_temperature,
-            seed=settings.seed,
+            seed=settings.seed + done,
         )
-        judgments = [Judgment(request, reply) for request, reply in zip(block, answers, strict=True)]
+        judgments = [Judgment(request, reply) for request, reply in zip(asked, answers, strict=True)]
         keep(judgments)
         replies |= {judgment.request.key: judgment.reply for judgment in judgments}
-        done += len(block)
+        done += len(asked)
         if progress:
             progress(done, len(requests))
     return [Judgment(request, replies[request.key]) for request in requests]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -19,21 +19,21 @@ def mean_metric(values: Sequence[float], *, seed: int = 0) -> Metric | None:
     return {"value": float(np.mean(values)), "low": low, "high": high, "n": len(values)}
 
 
-def grade_metric(groups: Sequence[Sequence[float]], *, seed: int = 0) -> Metric | None:
-    """The mean of all grades in 0..10; None where there is none.
+def grouped_metric(groups: Iterable[Sequence[float]], *, highest: float, seed: int = 0) -> Metric | None:
+    """The mean of all values in 0..``highest``; None where there is none.
 
-    The grades of a group, the turns of one question, hang together: the bootstrap draws whole groups. ``n`` counts
-    grades. Where all grades are equal the interval is that of ``statistics.interval``.
+    The values of a group, the turns of one question, hang together: the bootstrap draws whole groups. ``n`` counts
+    values. Where all values are equal the interval is that of ``statistics.interval``.
     """
-    groups = [group for group in groups if group]
-    grades = [grade for group in groups for grade in group]
-    if not grades:
+    kept = [group for group in groups if group]
+    values = [value for group in kept for value in group]
+    if not values:
         return None
-    if len(set(grades)) == 1:
-        low, high = (10 * bound for bound in interval([grades[0] / 10] * len(groups), seed=seed))
+    if len(set(values)) == 1:
+        low, high = (highest * bound for bound in interval([values[0] / highest] * len(kept), seed=seed))
     else:
-        low, high = _ratio_interval([sum(group) for group in groups], [len(group) for group in groups], seed=seed)
-    return {"value": float(np.mean(grades)), "low": low, "high": high, "n": len(grades)}
+        low, high = _ratio_interval([sum(group) for group in kept], [len(group) for group in kept], seed=seed)
+    return {"value": float(np.mean(values)), "low": low, "high": high, "n": len(values)}
 
 
 def ratio_metric(ours: Sequence[float], theirs: Sequence[float], *, seed: int = 0) -> Metric | None:

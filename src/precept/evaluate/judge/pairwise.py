@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from precept.evaluate.judge.ask import Judgment, Request
-from precept.evaluate.judge.metric import mean_metric
+from precept.evaluate.judge.metric import Metric, grouped_metric
 from precept.evaluate.judge.prompt import judge_prompt
 from precept.evaluate.judge.question import Question, Response, content_hash
 from precept.evaluate.judge.verdict import Letter, better_of, parse_letter_verdict, parse_scores
@@ -90,7 +90,7 @@ def _turned(letter: Letter | None) -> Letter | None:
 
 
 def summarize_pairs(compared: Sequence[Compared], *, seed: int = 0) -> dict[str, Any]:
-    """Win rates of ours with wins, losses, ties and the judge's own habits.
+    """Win rates of ours with wins, losses, ties and the judge's own habits. Turns of one question hang together.
 
     ``win_rate`` is w / (w + l + t), ``win_rate_adjusted`` counts ties half; ``order_consistency`` is the share of
     comparisons in which both orders say the same, ``prefers_first`` and ``prefers_second`` those in which the judge
@@ -98,23 +98,23 @@ def summarize_pairs(compared: Sequence[Compared], *, seed: int = 0) -> dict[str,
     """
     valid = [pair for pair in compared if pair.outcome is not None]
     outcomes = [pair.outcome for pair in valid]
-    rates = {"win": 1.0, "tie": 0.5, "loss": 0.0}
-    habits = {
-        "order_consistency": [pair.games[0] == pair.games[-1] for pair in valid],
-        "prefers_first": [pair.games == ("A", "B") for pair in valid],
-        "prefers_second": [pair.games == ("B", "A") for pair in valid],
-    }
-    both_orders = all(len(pair.games) == 2 for pair in compared)
-    return {
-        "win_rate": mean_metric([float(outcome == "win") for outcome in outcomes], seed=seed),
-        "win_rate_adjusted": mean_metric([rates[outcome] for outcome in outcomes if outcome], seed=seed),
+
+    def mean(score: Callable[[Compared], float]) -> Metric | None:
+        groups: dict[str, list[float]] = {}
+        for pair in valid:
+            groups.setdefault(pair.question, []).append(float(score(pair)))
+        return grouped_metric(groups.values(), highest=1.0, seed=seed)
+
+    found: dict[str, Any] = {
+        "win_rate": mean(lambda pair: pair.outcome == "win"),
+        "win_rate_adjusted": mean(lambda pair: {"win": 1.0, "tie": 0.5}.get(pair.outcome or "", 0.0)),
         "wins": outcomes.count("win"),
         "losses": outcomes.count("loss"),
         "ties": outcomes.count("tie"),
         "unparsable": len(compared) - len(valid),
-        **(
-            {name: mean_metric(list(map(float, seen)), seed=seed) for name, seen in habits.items()}
-            if both_orders
-            else {}
-        ),
     }
+    if all(len(pair.games) == 2 for pair in compared):
+        found["order_consistency"] = mean(lambda pair: pair.games[0] == pair.games[1])
+        found["prefers_first"] = mean(lambda pair: pair.games == ("A", "B"))
+        found["prefers_second"] = mean(lambda pair: pair.games == ("B", "A"))
+    return found

@@ -198,7 +198,7 @@ def _question(number: int, record: Mapping[str, Any]) -> Question:
     return Question(
         id=name if name is not None else str(number),
         turns=turns,
-        category=None if category is None else str(category),
+        category=None if category is None else _sound(str(category), "the category"),
         references=references if any(text.strip() for text in references) else (),
         named=name is not None,
     )
@@ -218,7 +218,8 @@ def _response(number: int, record: Mapping[str, Any]) -> Response:
     if name is None and text is None:
         raise _Unusable("neither an id nor the question's text")
     generator = _first(record, NAME_FIELDS)
-    return Response(number, name, text, _texts(output, "the answer"), None if generator is None else str(generator))
+    model = None if generator is None else _sound(str(generator), "the model's name")
+    return Response(number, name, text, _texts(output, "the answer"), model)
 
 
 def _with_input(record: Mapping[str, Any], text: str) -> str:
@@ -226,7 +227,7 @@ def _with_input(record: Mapping[str, Any], text: str) -> str:
     instances = record.get("instances")
     holder = instances[0] if isinstance(instances, list) and instances else record
     extra = holder.get("input") if isinstance(holder, Mapping) and "instruction" in record else None
-    return f"{text}\n\n{extra}" if isinstance(extra, str) and extra.strip() else text
+    return f"{text}\n\n{_sound(extra, 'the input')}" if isinstance(extra, str) and extra.strip() else text
 
 
 def _first(record: Mapping[str, Any], fields: Sequence[str]) -> Any:
@@ -237,18 +238,23 @@ def _id(record: Mapping[str, Any]) -> str | None:
     value = _first(record, ID_FIELDS)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | str)):
         raise _Unusable("its id is neither a number nor text")
-    return None if value is None else str(value)
+    return None if value is None else _sound(str(value), "its id")
 
 
 def _texts(value: Any, what: str) -> tuple[str, ...]:
     texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
     if not texts or not all(isinstance(text, str) for text in texts):
         raise _Unusable(f"{what} is neither text nor a list of texts")
+    return tuple(_sound(text, what) for text in texts)
+
+
+def _sound(text: str, what: str) -> str:
+    """The text, if a file can hold it."""
     try:
-        "".join(texts).encode()
+        text.encode()
     except UnicodeEncodeError:
         raise _Unusable(f"{what} holds half a character (a lone surrogate)") from None
-    return texts
+    return text
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -5,12 +5,12 @@ A reply without a grade is left out of the mean and counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from precept.evaluate.judge.ask import Judgment, Request
-from precept.evaluate.judge.metric import grade_metric
+from precept.evaluate.judge.metric import Metric, grouped_metric
 from precept.evaluate.judge.prompt import judge_prompt
 from precept.evaluate.judge.question import Question, Response, content_hash
 from precept.evaluate.judge.verdict import parse_grade
@@ -58,21 +58,18 @@ def grade(questions: Sequence[Question], judgments: Sequence[Judgment]) -> list[
 def summarize_grades(graded: Sequence[Graded], *, seed: int = 0) -> dict[str, Any]:
     """``{score, by_turn, by_category, unparsable}``: means over all grades that were given, 0..10."""
 
-    def mean(chosen: Callable[[Graded], bool]) -> dict[str, float] | None:
+    def mean(entries: Iterable[Graded]) -> Metric | None:
         groups: dict[str, list[float]] = {}
-        for entry in graded:
-            if entry.grade is not None and chosen(entry):
+        for entry in entries:
+            if entry.grade is not None:
                 groups.setdefault(entry.question, []).append(entry.grade)
-        return grade_metric(list(groups.values()), seed=seed)
+        return grouped_metric(groups.values(), highest=10.0, seed=seed)
 
     turns = sorted({entry.turn for entry in graded})
     categories = list(dict.fromkeys(entry.category for entry in graded if entry.category is not None))
     return {
-        "score": mean(lambda entry: True),
-        "by_turn": {str(turn): mean(lambda entry, turn=turn: entry.turn == turn) for turn in turns},  # type: ignore[misc]
-        "by_category": {
-            name: mean(lambda entry, name=name: entry.category == name)  # type: ignore[misc]
-            for name in categories
-        },
+        "score": mean(graded),
+        "by_turn": {str(turn): mean(entry for entry in graded if entry.turn == turn) for turn in turns},
+        "by_category": {name: mean(entry for entry in graded if entry.category == name) for name in categories},
         "unparsable": sum(entry.grade is None for entry in graded),
     }

@@ -39,16 +39,16 @@ def parse_grade(reply: str) -> float | None:
 
 def parse_scores(reply: str) -> Scores | None:
     """``[[8,9]]``, else a first line of two numbers (``8 9``, ``8, 9``), else one such line further down; 0..10."""
-    found = set(_PAIR.findall(reply))
-    if not found:
-        lines = [line for line in reply.splitlines() if line.strip()]
-        pairs = [match.groups() for line in lines if (match := _PAIR_LINE.fullmatch(line))]
-        first = _PAIR_LINE.fullmatch(lines[0]) if lines else None
-        found = {first.groups()} if first else set(pairs)
-    if len(found) != 1:
-        return None
-    a, b = map(float, found.pop())
-    return (a, b) if _on_scale(a) and _on_scale(b) else None
+    found = {(float(a), float(b)) for a, b in _PAIR.findall(reply) or _pairs_on_lines(reply)}
+    scores = found.pop() if len(found) == 1 else None
+    return scores if scores is not None and all(map(_on_scale, scores)) else None
+
+
+def _pairs_on_lines(reply: str) -> list[tuple[str, ...]]:
+    """The two numbers of the first line, else those of each line that holds two and nothing else."""
+    lines = [_PAIR_LINE.fullmatch(line) for line in reply.splitlines() if line.strip()]
+    pairs = [line.groups() for line in lines if line]
+    return pairs[:1] if lines and lines[0] else pairs
 
 
 def better_of(scores: Scores) -> Letter:

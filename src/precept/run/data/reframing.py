@@ -65,8 +65,6 @@ class ReframingSettings(Settings):
     """Place of the first instance asked, from 0."""
     released_line_end: bool = False
     """End prompts of templates with a suffix in a line end, as the released code does."""
-    seed: int = 0
-    """Passed to the teacher."""
 
 
 def build(paths: Sequence[str], settings: ReframingSettings, *, count_tokens: CountTokens | None = None) -> Built:
@@ -156,7 +154,7 @@ def _template(raw: RawTask, settings: ReframingSettings, teacher: Chat | None) -
     if path is not None and path.is_file():
         template = read_template(path)
         return template, {"template": format_template(template), "by": str(path), "techniques": {}}
-    made = reframe(raw, settings.techniques, teacher=teacher, by_teacher=settings.by_teacher, seed=settings.seed)
+    made = reframe(raw, settings.techniques, teacher=teacher, by_teacher=settings.by_teacher)
     template = make_template(made.instruction, suffix=made.suffix, marker=marker_of(raw.name))
     return template, {"template": format_template(template), "by": BY_REFRAMING, **_told(made)}
 

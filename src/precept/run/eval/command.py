@@ -10,7 +10,7 @@ from precept.errors import InputError
 from precept.run.console import print_json
 from precept.run.data.show import parse_bad_rows
 
-OF_MODELS = ("model", "task", "suite", "data_dir", "limit", "shots", "chat", "max_new_tokens")
+OF_MODELS = ("model", "task", "suite", "data_dir", "limit", "shots", "chat", "chat_template", "max_new_tokens")
 """Options that say how a model is asked."""
 
 
@@ -44,6 +44,13 @@ def _ask(options: Mapping[str, Any]) -> None:
             code="nothing-to-evaluate",
             do="give --model and --suite or --task, or --predictions FILE",
         )
+    if options["metric"] or options["extract"] != "none":
+        raise InputError(
+            "a model's answers are scored as its tasks say",
+            code="metric-without-predictions",
+            found="--metric or --extract",
+            do="name metrics in the task file, or score --predictions FILE",
+        )
     from precept.run.eval.evaluate import DATA_DIR, run_eval
     from precept.run.eval.text import print_scores
 
@@ -65,7 +72,8 @@ def _ask(options: Mapping[str, Any]) -> None:
 def _score_predictions(options: Mapping[str, Any]) -> None:
     from precept.run.eval.predictions import print_predictions, refuse_model_options, score_file
 
-    refuse_model_options({f"--{name.replace('_', '-')}": options[name] for name in OF_MODELS})
+    given = {f"--{name.replace('_', '-')}": options[name] for name in OF_MODELS}
+    refuse_model_options({**given, "--seed": options["seed"] or None, "--fresh": options["fresh"] or None})
     document = score_file(
         options["predictions"],
         metrics=options["metric"] or ["exact_match"],

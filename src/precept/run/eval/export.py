@@ -54,6 +54,8 @@ def export_task(
             do="export tasks of kind generate or choice that are answered greedily",
         )
     name = "precept_" + re.sub(r"\W", "_", task.name)
+    if output.exists() and not output.is_dir():
+        raise InputError("the output path is a file", code="output-is-a-file", where=str(output), do="name a folder")
     output.mkdir(parents=True, exist_ok=True)
     documents = [_document(item, task) for item in asked.items]
     write_atomic(output / f"{name}.jsonl", b"".join(orjson.dumps(document) + b"\n" for document in documents))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from precept.errors import InputError
 from precept.evaluate.judge.pairwise import Compared
@@ -11,6 +11,9 @@ from precept.evaluate.judge.verdict import Scores, better_of, parse_scores
 from precept.run.judge.alpaca import Annotation, LengthFiles, summarize_annotations
 from precept.run.judge.files import Rows, read_rows
 from precept.run.judge.protocols import relative_document
+
+LARGEST = 2**53
+"""Beyond it a whole number is no length and no preference, and may not fit a float."""
 
 
 def summarize_file(protocol: str, path: str, length: LengthFiles, *, limit: int | None, seed: int) -> dict[str, Any]:
@@ -35,7 +38,7 @@ def _names(rows: Rows, path: str) -> dict[str, str | None]:
     """Who was compared and who judged, where the rows say so. Raises InputError where they mix models."""
     names: dict[str, str | None] = {}
     for ours, theirs in (("model", "generator_2"), ("against", "generator_1"), ("judge", "annotator")):
-        found = sorted({str(row[theirs]) for _, row in rows if row.get(theirs) is not None})
+        found = sorted({_name(row[theirs]) for _, row in rows if row.get(theirs) is not None})
         if len(found) > 1:
             raise InputError(
                 f"the rows are of several kinds of '{theirs}'",
@@ -48,9 +51,16 @@ def _names(rows: Rows, path: str) -> dict[str, str | None]:
     return names
 
 
+def _name(value: Any) -> str:
+    """The value as text that any file can hold."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
 def _annotations(rows: Rows, path: str) -> list[Annotation]:
     wrong = [number for number, row in rows if "preference" not in row or not _is_number(row["preference"], null=True)]
     _refuse(wrong, "'preference' is missing or no number", path)
+    wrong = [number for number, row in rows if row.get("index") is not None and not _is_count(row["index"])]
+    _refuse(wrong, "'index' is no place in the evaluation set, from 0", path)
     annotations = []
     for place, (_, row) in enumerate(rows):
         index = row.get("index")
@@ -59,7 +69,7 @@ def _annotations(rows: Rows, path: str) -> list[Annotation]:
                 preference=None if row["preference"] is None else float(row["preference"]),
                 len_1=_length(row, "1"),
                 len_2=_length(row, "2"),
-                index=index if isinstance(index, int) else place,
+                index=place if index is None else index,
             )
         )
     return annotations
@@ -68,7 +78,7 @@ def _annotations(rows: Rows, path: str) -> list[Annotation]:
 def _length(row: Mapping[str, Any], which: str) -> int | None:
     """Characters of an output: its own, or what the row says of it."""
     output, length = row.get(f"output_{which}"), row.get(f"len_{which}")
-    return len(output) if isinstance(output, str) else length if isinstance(length, int) else None
+    return len(output) if isinstance(output, str) else length if _is_count(length) else None
 
 
 def _reviews(rows: Rows, path: str) -> list[Compared]:
@@ -80,7 +90,8 @@ def _reviews(rows: Rows, path: str) -> list[Compared]:
         scores = _scores(row)
         winner = None if scores is None else better_of(scores)
         question = str(row.get("question_id", number))
-        compared.append(Compared(question, 1, row.get("category"), (winner,), scores))
+        category = row.get("category")
+        compared.append(Compared(question, 1, None if category is None else _name(category), (winner,), scores))
     return compared
 
 
@@ -92,7 +103,13 @@ def _scores(row: Mapping[str, Any]) -> Scores | None:
 
 
 def _is_number(value: Any, *, null: bool = False) -> bool:
-    return (null and value is None) or (isinstance(value, int | float) and not isinstance(value, bool))
+    if value is None:
+        return null
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST)
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST
 
 
 def _refuse(numbers: Sequence[int], what: str, path: str) -> None:

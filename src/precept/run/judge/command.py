@@ -10,10 +10,11 @@ import typer
 
 def judge(
     context: typer.Context,
-    protocol: Annotated[str, typer.Argument(help="pairwise, single, mt_bench, alpaca_eval or relative.")],
+    protocol: Annotated[str, typer.Argument(help="pairwise, single, mt_bench, alpaca_eval, relative or agreement.")],
     answers: Annotated[str | None, typer.Option("--answers", help="The answers to judge, a row each.")] = None,
     against: Annotated[
-        str | None, typer.Option("--against", help="The answers to compare with (pairwise, relative, alpaca_eval).")
+        str | None,
+        typer.Option("--against", help="Compared with: answers (pairwise, relative, alpaca_eval), votes (agreement)."),
     ] = None,
     questions: Annotated[
         str | None, typer.Option("--questions", help="What was asked; not needed where the answers' rows say it.")
@@ -27,7 +28,7 @@ def judge(
         str | None, typer.Option("--judge-url", help="An OpenAI-compatible address, http://localhost:8000/v1.")
     ] = None,
     annotations: Annotated[
-        str | None, typer.Option("--annotations", help="Judgments already made, instead of a judge.")
+        str | None, typer.Option("--annotations", help="Judgments or votes already made, instead of a judge.")
     ] = None,
     weighted: Annotated[
         bool, typer.Option("--weighted", help="alpaca_eval: weigh both letters by their probability.")

@@ -108,49 +108,65 @@ def model_name(responses: Sequence[Response], path: str) -> str:
 
 def read_difficulty(path: str) -> dict[int, float]:
     """Instruction difficulty by the instruction's place in the evaluation set, from AlpacaEval's
-    ``instruction_difficulty.csv``: a column of that name, and the place in ``index`` or the unnamed first column."""
-    rows = read_rows(path)
-    return {
-        int(_number(record, ("index", ""), path, number, default=number - 1)): _number(
-            record, ("instruction_difficulty",), path, number
-        )
-        for number, record in rows
-    }
+    ``instruction_difficulty.csv``: a column of that name, and the place in ``index`` or the unnamed first column, else
+    the rows' order. Raises InputError for a row without a number, and for a place that is none or comes twice."""
+    found: dict[int, float] = {}
+    for number, record in read_rows(path):
+        place = _number(record, ("index", ""), path, number, default=number - 1)
+        if place != int(place) or int(place) in found:
+            raise InputError(
+                f"row {number} names no place of its own",
+                code="difficulty-place",
+                where=path,
+                found=f"place {place:g}",
+                do="give each instruction's place in the evaluation set, from 0, once",
+            )
+        found[int(place)] = _number(record, ("instruction_difficulty",), path, number)
+    return found
 
 
 def read_gamed(path: str) -> GamedRows:
     """Judgments of the gamed baselines, from AlpacaEval's ``df_gamed.csv``; rows without a preference are left out."""
     wanted = ("std_delta_len", "instruction_difficulty", "preference")
-    values = [
-        [_number(record, (name,), path, number, default=math.nan) for name in wanted]
-        for number, record in read_rows(path)
+    rows = read_rows(path)
+    kept = [
+        [_number(record, (name,), path, number) for name in wanted]
+        for number, record in rows
+        if not isinstance(record, Mapping) or not _is_blank(record.get("preference"))
     ]
-    kept = np.array([row for row in values if not math.isnan(row[2])])
-    if not len(kept) or np.isnan(kept).any() or not ((kept[:, 2] >= 0) & (kept[:, 2] <= 1)).all():
+    if not kept or not all(0 <= preference <= 1 for _, _, preference in kept):
         raise InputError(
             "these are no judgments of gamed baselines",
             code="gamed-rows",
             where=path,
-            found=f"{len(values)} rows, {len(kept)} with a preference",
+            found=f"{len(rows)} rows, {len(kept)} with a preference",
             do=f"give AlpacaEval's df_gamed.csv, with the columns {', '.join(wanted)} and preferences in 0..1",
         )
-    return GamedRows(*kept.T)
+    return GamedRows(*np.array(kept).T)
 
 
-def _number(
-    record: Mapping[str, Any], names: Sequence[str], path: str, number: int, *, default: float | None = None
-) -> float:
-    value = next((record[name] for name in names if record.get(name) not in (None, "")), default)
+def _number(record: Any, names: Sequence[str], path: str, number: int, *, default: float | None = None) -> float:
+    """The finite number under the first of ``names`` that the row has, else ``default``."""
+    values = [record.get(name) for name in names] if isinstance(record, Mapping) else []
+    value = next((value for value in values if not _is_blank(value)), default)
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        found = math.nan if value is None or isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
         raise InputError(
             f"row {number} has no number under '{names[0]}'",
             code="not-a-number",
             where=path,
-            found=f"{value!r}",
+            found=f"{value!r:.80}",
             do="give a CSV or JSON file with this column in every row",
-        ) from None
+        )
+    return found
+
+
+def _is_blank(value: Any) -> bool:
+    """Whether a table's cell says that it holds nothing."""
+    return value in (None, "", "nan", "NaN") or value != value  # the last is a NaN
 
 
 def _hash(texts: Sequence[str]) -> str:

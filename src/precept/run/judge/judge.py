@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from precept.errors import InputError
 from precept.evaluate.alpaca_eval import WeightedLetters
-from precept.evaluate.judge import JudgeSettings, Judgment, Request, ask, refuse_nonsense
+from precept.evaluate.judge import JudgeSettings, Judgment, Request, ask, compare, refuse_nonsense
+from precept.evaluate.judge.ask import BLOCK
 from precept.evaluate.judge.prompt import prompts_hash
 from precept.ports import Chat
 from precept.run.console import progress_line, say
+from precept.run.data.steps import files_hash
 from precept.run.judge.alpaca import LengthFiles
 from precept.run.judge.annotations import summarize_file
 from precept.run.judge.files import Answered, JudgeFiles, model_name, read_answered, read_difficulty, read_gamed
 from precept.run.judge.model import make_judge
-from precept.run.judge.options import JudgeWish, parse_keys, refuse_options
+from precept.run.judge.options import AGREEMENT, JudgeWish, parse_keys, refuse_options
 from precept.run.judge.protocols import Asking, Protocol, find_protocol
 from precept.run.judge.store import NAME, JudgmentFile
+from precept.run.judge.votes import NAME as VOTES
+from precept.run.judge.votes import agreement_document, write_votes
 from precept.run.output import differing, open_output, read_manifest
 
 RESULT = "result.json"
@@ -31,9 +36,11 @@ def run_judge(
 
     Judgments that the folder holds are not asked again; the numbers are computed from them each time.
     """
-    found = find_protocol(protocol)
+    found = find_protocol(protocol) if protocol != AGREEMENT else None
     settings, remote = parse_keys(pairs)
-    refuse_options(protocol, files, wish, pairs, output=output, needs_against=found.against)
+    refuse_options(protocol, files, wish, pairs, output=output, needs_against=found is None or found.against)
+    if found is None:
+        return _agreement(files, output, settings.seed, fresh=wish.fresh)
     length = LengthFiles(
         difficulty=None if files.difficulty is None else read_difficulty(files.difficulty),
         gamed=None if files.gamed is None else read_gamed(files.gamed),
@@ -41,7 +48,7 @@ def run_judge(
     if files.annotations is not None:
         document = summarize_file(protocol, files.annotations, length, limit=wish.limit, seed=settings.seed)
         if output is not None:
-            _keep(document, output, {"method": f"annotations.{protocol}", "rows": document["rows"]}, fresh=wish.fresh)
+            _keep(document, output, f"annotations.{protocol}", [files.annotations], fresh=wish.fresh)
         return document
     assert wish.judge is not None and output is not None, "checked by refuse_options"
     answered = read_answered(files, limit=wish.limit)
@@ -65,15 +72,28 @@ def run_judge(
         out.claim(manifest)
         store = JudgmentFile(output, {"judge": judge.name, "settings": manifest["with"]})
         chat: Chat = WeightedLetters(judge) if wish.weighted else judge
-        judgments = _ask(chat, requests, settings, store, lambda judgment: found.verdict(judgment, asking))
+        keep = partial(store.append, verdict=lambda judgment: found.verdict(judgment, asking))
+        judgments = _ask(chat, requests, settings, store.read(), keep, block=max(BLOCK, remote.parallel))
         refuse_nonsense(judgments, [found.verdict(judgment, asking) for judgment in judgments], judge=judge.name)
         document = _document(protocol, found, files, answered, judgments, asking, output)
+        if found.form is not None:
+            compared = compare(answered.questions, judgments, form=found.form)
+            write_votes(compared, output / VOTES, model=document["model"], against=document["against"])
         out.write_json(RESULT, document)
         out.complete(document)
     return document
 
 
-def _keep(document: dict[str, Any], output: Path, manifest: Mapping[str, Any], *, fresh: bool) -> None:
+def _agreement(files: JudgeFiles, output: Path | None, seed: int, *, fresh: bool) -> dict[str, Any]:
+    assert files.annotations is not None and files.against is not None, "checked by refuse_options"
+    document = agreement_document(files.annotations, files.against, seed=seed)
+    if output is not None:
+        _keep(document, output, f"judge.{AGREEMENT}", [files.annotations, files.against], fresh=fresh)
+    return document
+
+
+def _keep(document: dict[str, Any], output: Path, method: str, judgments: Sequence[str], *, fresh: bool) -> None:
+    manifest = {"method": method, "data": list(judgments), "annotations_hash": files_hash(judgments)}
     with open_output(output, manifest, fresh=fresh) as out:
         out.claim(manifest)
         out.write_json(RESULT, document)
@@ -84,21 +104,15 @@ def _ask(
     chat: Chat,
     requests: Sequence[Request],
     settings: JudgeSettings,
-    store: JudgmentFile,
-    verdict: Callable[[Judgment], Any],
+    kept: Sequence[Judgment],
+    keep: Callable[[Sequence[Judgment]], None],
+    *,
+    block: int,
 ) -> list[Judgment]:
-    kept = store.read()
     if kept:
         say(f"{len(kept)} of {len(requests)} judgments are there from an earlier run")
     with progress_line(f"{chat.name} judges", total=len(requests)) as progress:
-        return ask(
-            chat,
-            requests,
-            settings,
-            kept=kept,
-            keep=lambda block: store.append(block, verdict),
-            progress=progress,
-        )
+        return ask(chat, requests, settings, kept=kept, keep=keep, block=block, progress=progress)
 
 
 def _document(

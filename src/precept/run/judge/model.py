@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ from precept.types import Message
 
 if TYPE_CHECKING:
     from precept.run.opened import OpenedModel
+
+ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,60}")
+"""What may be shown: anything else that was given as the name of a variable may be the key itself."""
 
 
 @dataclass
@@ -34,12 +38,9 @@ class LocalJudge:
         max_new_tokens: int,
         temperature: float = 0.0,
         seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
     ) -> list[str]:
         """See ``ports.Chat``."""
-        return self._chat.reply(
-            conversations, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed, progress=progress
-        )
+        return self._chat.reply(conversations, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
 
     def letter_logps(
         self, conversations: Sequence[Sequence[Message]], letters: Sequence[str]
@@ -118,8 +119,9 @@ def make_remote(name: str, url: str, remote: RemoteSettings) -> RemoteChat:
         raise InputError(
             "the environment variable of the API key is not set",
             code="no-api-key",
-            found=remote.api_key_env,
-            do="set it, or leave api_key_env out for a server that wants no key",
+            where="api_key_env",
+            found=remote.api_key_env if ENV_NAME.fullmatch(remote.api_key_env) else "no name of a variable",
+            do="give the name of a variable, not the key, and set it; leave it out for a server that wants no key",
         )
     return RemoteChat(
         url,

@@ -16,6 +16,8 @@ from precept.run.judge.files import JudgeFiles
 from precept.run.settings import explain_invalid, refuse_truths, unknown_key
 
 NEEDS_ALPACA = ("difficulty", "gamed")
+AGREEMENT = "agreement"
+"""The protocol that asks no judge: two files of votes are compared."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def refuse_options(
 ) -> None:
     """Raise InputError for options that are missing, and for those that would have no effect."""
     missing, useless = [], []
-    if files.annotations is None:
+    if files.annotations is None and name != AGREEMENT:
         needed = {"--judge": wish.judge, "--answers": files.answers, "--output": output}
         missing = [option for option, value in needed.items() if value is None]
         missing += ["--against"] if needs_against and files.against is None else []
@@ -62,9 +64,15 @@ def refuse_options(
     else:
         given = {**vars(files), "judge": wish.judge, "judge-url": wish.url, "chat-template": wish.chat_template}
         beside = {"annotations", *NEEDS_ALPACA}
-        useless = [f"--{option}" for option, value in given.items() if value is not None and option not in beside]
+        if name == AGREEMENT:
+            beside = {"annotations", "against"}
+            missing = [f"--{option}" for option in sorted(beside) if given[option] is None]
+            useless = ["--limit"] if wish.limit is not None else []
+        useless += [f"--{option}" for option, value in given.items() if value is not None and option not in beside]
         useless += ["--weighted"] if wish.weighted else []
         useless += [key for key in pairs if key != "seed"]
+    if wish.weighted:  # the judge writes nothing then
+        useless += [key for key in ("judge_max_new_tokens", "judge_temperature") if key in pairs]
     if name != "alpaca_eval":
         useless += [f"--{option}" for option in NEEDS_ALPACA if vars(files)[option] is not None]
         useless += ["--weighted"] if wish.weighted else []

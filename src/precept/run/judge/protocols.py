@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from precept.errors import InputError
+from precept.errors import InputError, WorkError
 from precept.evaluate.alpaca_eval import alpaca_requests, preference_of_reply
 from precept.evaluate.judge import (
     Compared,
     Judgment,
-    Question,
     Request,
     compare,
     grade,
@@ -22,6 +21,7 @@ from precept.evaluate.judge import (
     summarize_scores,
 )
 from precept.evaluate.judge.mt_bench import check_questions, is_complete
+from precept.evaluate.judge.pairwise import Form
 from precept.evaluate.judge.verdict import parse_grade, parse_letter_verdict, parse_scores
 from precept.run.judge.alpaca import Annotation, LengthFiles, summarize_annotations
 from precept.run.judge.files import Answered
@@ -41,17 +41,19 @@ class Asking:
 
 @dataclass(frozen=True)
 class Protocol:
-    """``requests`` to the judge, the ``verdict`` in a reply (None: unparsable), and the ``document`` of all of them."""
+    """``requests`` to the judge, the ``verdict`` in a reply (None: unparsable), and the ``document`` of all of them.
+    ``form`` is that of comparisons."""
 
     against: bool
     requests: Callable[[Answered, Asking], list[Request]]
     verdict: Callable[[Judgment, Asking], Any]
     document: Callable[[Answered, Sequence[Judgment], Asking], Document]
     one_turn: bool = False
+    form: Form | None = None
 
 
 def _pairwise_document(answered: Answered, judgments: Sequence[Judgment], asking: Asking) -> Document:
-    return _pairs(compare(answered.questions, judgments, form="pairwise"), asking.seed)
+    return _pairs(compare(answered.questions, judgments, form="pairwise"), judge=asking.judge, seed=asking.seed)
 
 
 def _relative_document(answered: Answered, judgments: Sequence[Judgment], asking: Asking) -> Document:
@@ -61,7 +63,9 @@ def _relative_document(answered: Answered, judgments: Sequence[Judgment], asking
 
 
 def relative_document(compared: Sequence[Compared], *, judge: str, seed: int) -> Document:
-    """Relative score over all and by category, beside how often which answer is better."""
+    """Relative score over all and by category, beside how often which answer is better. Raises WorkError where no
+    question has the scores of both answers, and where the reference has no points."""
+    outcomes = _pairs(compared, judge=judge, seed=seed)
     groups: dict[str, list[Compared]] = {}
     for pair in compared:
         groups.setdefault(pair.category or "", []).append(pair)
@@ -79,10 +83,17 @@ def relative_document(compared: Sequence[Compared], *, judge: str, seed: int) ->
         if name and sum(theirs for _, theirs in scores(group))
     }
     overall = summarize_scores(scores(compared), judge=judge, seed=seed)
-    return {**overall, **({"relative_by_category": by_category} if by_category else {}), **_pairs(compared, seed)}
+    return {**overall, **({"relative_by_category": by_category} if by_category else {}), **outcomes}
 
 
-def _pairs(compared: Sequence[Compared], seed: int) -> Document:
+def _pairs(compared: Sequence[Compared], *, judge: str, seed: int) -> Document:
+    if all(pair.outcome is None for pair in compared):
+        raise WorkError(
+            f"not one of {len(compared)} comparisons has all its verdicts",
+            code="judge-unparsable",
+            where=judge,
+            do="use a model that follows instructions, or raise judge_max_new_tokens if its replies are cut short",
+        )
     categories = list(dict.fromkeys(pair.category for pair in compared if pair.category is not None))
     turns = sorted({pair.turn for pair in compared})
     by_category = {
@@ -98,12 +109,10 @@ def _pairs(compared: Sequence[Compared], seed: int) -> Document:
 
 def _grades_document(answered: Answered, judgments: Sequence[Judgment], asking: Asking) -> Document:
     graded = grade(answered.questions, judgments)
-    references = sum(_has_reference(answered.questions, judgment.request) for judgment in judgments)
+    by_id = {question.id: question for question in answered.questions}
+    requests = [judgment.request for judgment in judgments]
+    references = sum(by_id[request.question].has_reference(request.turn) for request in requests)
     return {**summarize_grades(graded, seed=asking.seed), "with_reference": references}
-
-
-def _has_reference(questions: Sequence[Question], request: Request) -> bool:
-    return next(q for q in questions if q.id == request.question).has_reference(request.turn)
 
 
 def _mt_bench_requests(answered: Answered, asking: Asking) -> list[Request]:
@@ -142,6 +151,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         requests=lambda a, asking: pairwise_requests(a.questions, a.ours, a.theirs, form="pairwise"),
         verdict=lambda judgment, asking: parse_letter_verdict(judgment.reply),
         document=_pairwise_document,
+        form="pairwise",
     ),
     "single": Protocol(
         against=False,
@@ -167,6 +177,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
         requests=lambda a, asking: pairwise_requests(a.questions, a.ours, a.theirs, form="scores"),
         verdict=lambda judgment, asking: parse_scores(judgment.reply),
         document=_relative_document,
+        form="scores",
     ),
 }
 
@@ -175,6 +186,8 @@ def find_protocol(name: str) -> Protocol:
     """Raises InputError for a name that is none."""
     if name not in PROTOCOLS:
         raise InputError(
-            f"'{name}' is no way of judging", code="unknown-protocol", do=f"use one of {', '.join(PROTOCOLS)}"
+            f"'{name}' is no way of judging",
+            code="unknown-protocol",
+            do=f"use one of {', '.join(PROTOCOLS)}, agreement",
         )
     return PROTOCOLS[name]

@@ -59,8 +59,11 @@ def _judgments(lines: Sequence[bytes], path: Path) -> Iterator[Judgment]:
     for line in filter(None, lines):
         try:
             row = orjson.loads(line)
-            request = Request(row["question"], row["turn"], row["order"], tuple(row["answers"]), row["prompt"])
-            yield Judgment(request, row["reply"])
+            texts = {name: row[name] for name in ("question", "order", "prompt", "reply")}
+            if not all(isinstance(text, str) for text in texts.values()):
+                raise TypeError
+            request = Request(texts["question"], row["turn"], texts["order"], tuple(row["answers"]), texts["prompt"])
+            yield Judgment(request, texts["reply"])
         except (orjson.JSONDecodeError, KeyError, TypeError):
             raise InputError(
                 "a stored judgment is damaged",
