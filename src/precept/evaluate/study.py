@@ -1,0 +1,306 @@
+"""Evaluations of one kind over axes: their means with intervals, and contrasts between them on the same items.
+
+Two sources of chance are kept apart: runs that differ in axes which a page does not show (usually the seed), and items.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from precept.errors import InputError
+from precept.evaluate.repeats import over_seeds, student_p
+from precept.evaluate.run import ItemResult
+from precept.evaluate.statistics import Values, interval_of_means, sign_flip_p
+
+Key: TypeAlias = tuple[str, ...]
+"""What makes an item the same in two evaluations: task, id, references, and which of several with all these it is."""
+Scalar: TypeAlias = str | int | float | bool | None
+NO_SPREAD = 1e-12
+"""Runs nearer to each other than this are equal; sums of the same numbers differ in their last bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A name and its values as text, in the file's order; ``numbers`` where all of them are numbers."""
+
+    name: str
+    values: tuple[str, ...]
+    numbers: tuple[float, ...] | None = None
+
+    def find(self, wanted: Scalar) -> str | None:
+        """The value that a claim means: one of them, or ``first`` or ``last``; None where there is none."""
+        text = text_of(wanted)
+        if text in self.values:
+            return text
+        return {"first": self.values[0], "last": self.values[-1]}.get(text)
+
+    def grows_by_factors(self) -> bool:
+        """Whether a logarithmic scale shows the values better: positive, each at least half as large again as the one
+        before, in steps that grow."""
+        if self.numbers is None or len(self.numbers) < 3:
+            return False
+        ordered = sorted(self.numbers)
+        pairs = list(pairwise(ordered))
+        steps = [after - before for before, after in pairs]
+        return (
+            ordered[0] > 0
+            and all(after >= 1.5 * before for before, after in pairs)
+            and all(after > before for before, after in pairwise(steps))
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stratum:
+    """The items of a task, or of all tasks together: keys in ascending order and the score of each, in 0..1."""
+
+    keys: tuple[Key, ...]
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """One evaluation: its value on every axis, its scores by stratum, and its folder for messages. The mean is that of
+    the means of the strata."""
+
+    at: Mapping[str, str]
+    strata: Mapping[str, Stratum]
+    folder: str
+
+    @property
+    def value(self) -> float:
+        """The score of the evaluation, in 0..1."""
+        return float(np.mean([stratum.values.mean() for stratum in self.strata.values()]))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The axes, and which of them a page shows. The others are repetitions, and are averaged."""
+
+    axes: tuple[Axis, ...]
+    x: str
+    lines: str | None = None
+    panels: str | None = None
+
+    def axis(self, name: str) -> Axis:
+        """The axis of a name."""
+        return next(axis for axis in self.axes if axis.name == name)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Names of the axes on the page."""
+        return tuple(name for name in (self.panels, self.lines, self.x) if name is not None)
+
+    @property
+    def repeats(self) -> tuple[Axis, ...]:
+        """Axes that are averaged, though they have more than one value."""
+        return tuple(axis for axis in self.axes if axis.name not in self.shown and len(axis.values) > 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean of scores, or a contrast of such means, with 95 % intervals.
+
+    ``runs`` are its values run by run; ``low`` and ``high`` are Student's over them where two or more are there and
+    differ, else those over items. ``items`` is the percentile bootstrap over the ``n`` items, each averaged over the
+    runs. ``p`` is two-sided, of a contrast of zero: Student's or by flipping the items' signs; None of a mean.
+    """
+
+    value: float
+    low: float
+    high: float
+    items: tuple[float, float]
+    runs: tuple[float, ...]
+    n: int
+    over: Literal["runs", "items"]
+    p: float | None = None
+
+
+class Point(NamedTuple):
+    """A mean at its place on the page."""
+
+    panel: str | None
+    line: str | None
+    x: str
+    mean: Estimate
+
+
+class Contrast(NamedTuple):
+    """Weights of an axis' values that add up to zero, the positive ones to ``reach``; other axes may be ``fixed``."""
+
+    axis: str
+    weights: Mapping[str, float]
+    fixed: Mapping[str, str]
+
+    @property
+    def reach(self) -> float:
+        """The largest value that scores in 0..1 can give."""
+        return sum(weight for weight in self.weights.values() if weight > 0)
+
+
+def text_of(value: Scalar) -> str:
+    """An axis' value as recipes write it."""
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
+
+
+def find_axes(places: Sequence[Mapping[str, Scalar]]) -> tuple[Axis, ...]:
+    """The axes of evaluations and their values, each in the order of first appearance."""
+    found: dict[str, dict[str, Scalar]] = {}
+    for place in places:
+        for name, value in place.items():
+            found.setdefault(name, {})[text_of(value)] = value
+    return tuple(make_axis(name, values.values()) for name, values in found.items())
+
+
+def make_axis(name: str, values: Iterable[Scalar]) -> Axis:
+    """An axis of these values."""
+    listed = list(values)
+    numbers = [float(value) for value in listed if isinstance(value, int | float) and not isinstance(value, bool)]
+    return Axis(name, tuple(map(text_of, listed)), tuple(numbers) if len(numbers) == len(listed) else None)
+
+
+def missing_places(axes: Sequence[Axis], places: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Combinations of values at which no evaluation stands."""
+    names = [axis.name for axis in axes]
+    there = {tuple(place[name] for name in names) for place in places}
+    every = product(*(axis.values for axis in axes))
+    return [dict(zip(names, values, strict=True)) for values in every if values not in there]
+
+
+def make_stratum(results: Sequence[ItemResult], metric: str, known: dict[tuple[Key, ...], tuple[Key, ...]]) -> Stratum:
+    """The scores of items by a metric. ``known`` keeps the keys of earlier strata, so that equal ones are one object:
+    the evaluations of a study mostly ask the same."""
+    seen: Counter[Key] = Counter()
+    scores: dict[Key, float] = {}
+    for result in results:
+        for value in result.values(metric):
+            named = (result.task, result.id, *result.references)
+            seen[named] += 1
+            scores[(*named, str(seen[named]))] = value
+    keys = tuple(sorted(scores))
+    return Stratum(known.setdefault(keys, keys), np.array([scores[key] for key in keys], np.float64))
+
+
+def find_points(layout: Layout, cells: Sequence[Scored]) -> list[Point]:
+    """Every mean on the page: by panel, line and place, in the axes' order."""
+    shown = [layout.axis(name) for name in layout.shown]
+    points = []
+    for values in product(*(axis.values for axis in shown)):
+        at = {axis.name: value for axis, value in zip(shown, values, strict=True)}
+        chosen = _at(cells, at)
+        panel, line = (at[name] if name else None for name in (layout.panels, layout.lines))
+        points.append(Point(panel, line, at[layout.x], find_mean(chosen)))
+    return points
+
+
+def find_mean(cells: Sequence[Scored]) -> Estimate:
+    """The mean of repeated evaluations. Where they asked different items, all of these are resampled."""
+    strata = []
+    for name in dict.fromkeys(name for cell in cells for name in cell.strata):
+        own = [cell.strata[name] for cell in cells if name in cell.strata]
+        values = [stratum.values for stratum in own]
+        same = all(stratum.keys == own[0].keys for stratum in own)
+        strata.append(np.mean(values, axis=0) if same else np.concatenate(values))
+    return _estimate([cell.value for cell in cells], strata, lowest=0.0, highest=1.0)
+
+
+def difference(axis: str, of: str, than: str, fixed: Mapping[str, str]) -> Contrast:
+    """One value of an axis minus another."""
+    return Contrast(axis, {of: 1.0, than: -1.0}, fixed)
+
+
+def fitted_rise(axis: Axis, fixed: Mapping[str, str]) -> Contrast:
+    """How far the line of least squares through all values rises from the first to the last of them, the values lying
+    evenly spaced in their order; two at least."""
+    count = len(axis.values)
+    middle = (count - 1) / 2
+    square = sum((place - middle) ** 2 for place in range(count))
+    return Contrast(
+        axis.name,
+        {value: (place - middle) / square * (count - 1) for place, value in enumerate(axis.values)},
+        fixed,
+    )
+
+
+def find_contrast(layout: Layout, cells: Sequence[Scored], contrast: Contrast, *, seed: int = 0) -> Estimate:
+    """The contrast on the same items, run by run and item by item, averaged over the axes that it leaves open.
+
+    Axes on the page are conditions: a run averages over them. Every combination of values off the page is a run.
+    Raises InputError for evaluations whose items differ.
+    """
+    chosen = [cell for cell in _at(cells, contrast.fixed) if cell.at[contrast.axis] in contrast.weights]
+    _refuse_other_items(chosen)
+    open_axes = [axis.name for axis in layout.repeats if axis.name not in contrast.fixed and axis.name != contrast.axis]
+    by_run: dict[tuple[str, ...], list[Scored]] = {}
+    for cell in chosen:
+        by_run.setdefault(tuple(cell.at[name] for name in open_axes), []).append(cell)
+    # Every value of the contrasted axis comes as often as any other: the grid is complete.
+    share = len(contrast.weights) / len(chosen)
+    weights = [contrast.weights[cell.at[contrast.axis]] for cell in chosen]
+    runs = [
+        len(by_run) * share * sum(contrast.weights[cell.at[contrast.axis]] * cell.value for cell in own)
+        for own in by_run.values()
+    ]
+    strata = [
+        # Rounded, so that items without a difference have exactly none.
+        np.round(share * np.tensordot(weights, [cell.strata[name].values for cell in chosen], axes=1), 12)
+        for name in chosen[0].strata
+    ]
+    found = _estimate(runs, strata, lowest=-contrast.reach, highest=contrast.reach, seed=seed)
+    return replace(found, p=_p(found, strata, seed))
+
+
+def _at(cells: Sequence[Scored], place: Mapping[str, str]) -> list[Scored]:
+    return [cell for cell in cells if all(cell.at[name] == value for name, value in place.items())]
+
+
+def _estimate(
+    runs: Sequence[float], strata: Sequence[Values], *, lowest: float, highest: float, seed: int = 0
+) -> Estimate:
+    items = interval_of_means(strata, lowest=lowest, highest=highest, seed=seed)
+    n = sum(map(len, strata))
+    # Runs that all agree tell nothing of how far others would lie from them; their items still do.
+    if len(runs) < 2 or max(runs) - min(runs) < NO_SPREAD:
+        return Estimate(sum(runs) / len(runs), *items, items, tuple(runs), n, "items")
+    spread = over_seeds(runs)
+    return Estimate(spread["mean"], spread["low"], spread["high"], items, tuple(runs), n, "runs")
+
+
+def _p(found: Estimate, strata: Sequence[Values], seed: int) -> float:
+    if found.over == "runs":
+        return student_p(found.runs)
+    # Scaled so that their mean is the mean of the strata's means.
+    scaled = [values * (found.n / (len(strata) * len(values))) for values in strata]
+    return sign_flip_p(np.concatenate(scaled), seed=seed)
+
+
+def _refuse_other_items(cells: Sequence[Scored]) -> None:
+    first = cells[0]
+    for cell in cells[1:]:
+        if list(first.strata) != list(cell.strata) or any(
+            first.strata[name].keys != cell.strata[name].keys for name in first.strata
+        ):
+            raise InputError(
+                "two evaluations that a claim compares asked different items",
+                code="study-items-differ",
+                where=f"{first.folder} and {cell.folder}",
+                found=_first_difference(first, cell),
+                do="ask both the same file, whose rows keep their ids, or leave the claim out",
+            )
+
+
+def _first_difference(one: Scored, other: Scored) -> str:
+    """An item that one of two evaluations alone holds."""
+    ours, theirs = ({key for stratum in cell.strata.values() for key in stratum.keys} for cell in (one, other))
+    only = sorted(ours ^ theirs)
+    if not only:
+        return "the same items in other tasks"
+    task, name, *references, _ = only[0]
+    whose = one.folder if only[0] in ours else other.folder
+    told = f"'{name}' of {task} with the references {references} only in {whose}"
+    return f"{len(only):,} items that one alone has, such as {told}"
