@@ -424,13 +424,13 @@ def test_votes_of_a_judge_agree_with_those_of_people_or_not(
     assert ended.json["agreement_without_ties"]["value"] == pytest.approx(12 / 16)  # S2
     assert ended.json["agreement_without_ties"]["n"] == 16 and ended.json["chance"]["agreement_without_ties"] == 0.5
     assert "agreement without ties: 75.0 %" in precept(*words).out
-    for rows, code in (
+    for wrong, code in (
         ([{**rows[0], "winner": "ours"}], "vote-rows"),
         ([[1]], "vote-rows"),
         ([{**rows[0], "model_a": "ours"}], "vote-rows"),
         ([{**rows[0], "question_id": 99}], "votes-apart"),
     ):
-        ended = precept(*words[:4], "--against", write_rows(tmp_path / "bad.jsonl", rows))
+        ended = precept(*words[:4], "--against", write_rows(tmp_path / "bad.jsonl", wrong))
         assert ended.code == 2 and f"code: {code}" in ended.err
     ended = precept("judge", "agreement", "--annotations", ours, "--judge", "j", "--limit", "3")
     assert ended.code == 2 and "missing: --against; without effect: --limit, --judge" in ended.err
