@@ -264,6 +264,53 @@ def test_a_world_and_the_models_to_pretrain_on_it_are_made_once(tmp_path: Path) 
     assert ended.code == 2 and "step 'start (width=30)'" in ended.err and "30 is no multiple of 8" in ended.err
 
 
+def test_a_study_compares_every_instance_of_an_evaluation_and_is_made_again_with_them(
+    base_folder: Path, tmp_path: Path
+) -> None:
+    rows = str(write_rows(tmp_path / "rows.jsonl", chat_rows(3)))
+    asks = {"model": str(base_folder), "task": rows, "max_new_tokens": "${length}", "chat_template": "${template}"}
+    recipe = write_recipe(
+        tmp_path,
+        {"length": [1, 2], "template": ["chatml", "vicuna"]},
+        ("ask", "eval", asks),
+        ("page", "study", {"results": "ask", "x": "length", "lines": "template"}),
+        ("one", "study", {"results": "ask", "x": "length", "title": "asked in ${template}"}),
+    )
+    steps = run(recipe, tmp_path / "out")
+    assert [step["name"] for step in steps] == ["ask"] * 4 + ["page", "one", "one"]
+    assert all((Path(step["output"]) / "study.html").is_file() for step in steps[4:])
+    assert "asked in vicuna" in (tmp_path / "out" / "one" / "template=vicuna" / "study.html").read_text()
+    assert {step["state"] for step in run(recipe, tmp_path / "out")} == {"reused"}
+    (tmp_path / "out" / "ask" / "length=1,template=vicuna" / "COMPLETED").unlink()
+    states = [step["state"] for step in run(recipe, tmp_path / "out")]
+    # The evaluation reads its items from the disk and says the same as the first time: no page changes.
+    assert states == ["reused", "done", "reused", "reused", "reused", "reused", "reused"]
+    again = run(recipe, tmp_path / "out", "axes.length=2", "axes.template=vicuna", "page.lines=null")
+    assert [step["state"] for step in again] == ["reused", "done", "done"], "other evaluations stand on these pages"
+
+
+STUDY = (
+    "axes: {seed: [1, 2]}\n"
+    + STEP.replace("name: a", "name: t")
+    + ("'${seed}'}}\n- {name: a, uses: eval, with: {model: '${t}', task: r}}\n- {name: p, uses: study, with: {")
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("results: t, x: seed", ("code: study-results", "line 5", "found: results: t", "name one of: a")),
+        ("results: a, x: sed", ("code: unknown-axis", "line 5", "did you mean 'seed'?")),
+        ("x: seed", ("code: bad-value", "line 5", "'results': field required")),
+    ],
+)
+def test_a_wrong_study_is_refused_before_anything_runs(tmp_path: Path, keys: str, says: tuple[str, ...]) -> None:
+    (tmp_path / "r.yaml").write_text(STUDY + keys + "}}\n")
+    ended = precept("run", tmp_path / "r.yaml", "-o", tmp_path / "out")
+    assert ended.code == 2 and all(said in ended.err for said in says), ended.err
+    assert not (tmp_path / "out").exists()
+
+
 TUNED = {"chat_template": "chatml", "batch_size": 8, "sample_answers": 0}
 
 

@@ -27,9 +27,9 @@ def run(
     steps = resolve(recipe, root)
     _refuse_whole_steps(steps, root)
     done = []
-    for step in steps:
+    for number, step in enumerate(steps, 1):
         folder = root / step.place
-        say(f"step '{step.title}' ({step.uses}) -> {folder}")
+        say(f"step {number} of {len(steps)}, {step.title} ({step.uses}) -> {folder}")
         state, result = _run(step, folder, Reuse(fresh, allow_changed), steps, root)
         axes = {"axes": dict(step.axes)} if step.axes else {}
         done.append(
