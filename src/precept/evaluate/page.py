@@ -1,23 +1,25 @@
 """The page of a run: what is shown is handed in as the structures below; what comes out is one HTML document.
 
-The document needs nothing else: styles and drawings stand in it, there are no scripts and no addresses. A structure
-that is empty or None leaves its part of the page out.
+The document needs nothing else: styles and drawings stand in it, there are no scripts, and its only addresses are those
+of places on it and of the pages of items beside it. A structure that is empty or None leaves its part of the page out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from precept import __version__
-from precept.evaluate.examples import Example, examples_section
-from precept.evaluate.markup import Markup, element, join
-from precept.evaluate.page_parts import Facts, card_list, facts_list, plain_table
-from precept.evaluate.page_style import STYLE
-from precept.evaluate.score_tables import Evaluation, scores_section
-from precept.evaluate.svg import Line, Points, line_chart
+from precept.evaluate.markup import Markup, element
+from precept.evaluate.page_items import items_section
+from precept.evaluate.page_judge import Judging, judging_sections
+from precept.evaluate.page_parts import Facts, card_list, document, facts_list, link, plain_table
+from precept.evaluate.score_tables import Evaluation, Score, scores_section
+from precept.evaluate.svg import Dot, DotRow, Line, Points, dot_plots, line_chart
 
-__all__ = ["DataFile", "Evaluation", "Example", "Page", "Training", "make_page"]
+__all__ = ["DataFile", "Evaluation", "Judging", "Page", "Training", "make_page"]
+
+FOLDED_FROM = 4
+"""Steps of a kind from which each is folded, below a table of all: the cells of a grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Training:
 @dataclass(frozen=True, slots=True)
 class Page:
     """Everything on the page. ``summary`` is one sentence, ``chat`` the command that talks to the model, ``missing``
-    what the run has not left (yet), ``others`` the facts of steps that neither train nor evaluate."""
+    what the run has not left (yet), ``studies`` are (sentence, name, address of its page), ``others`` the facts of
+    further steps."""
 
     title: str
     summary: str
@@ -63,33 +66,22 @@ class Page:
     missing: tuple[str, ...] = ()
     trainings: tuple[Training, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    judgings: tuple[Judging, ...] = ()
+    studies: tuple[tuple[str, str, str], ...] = ()
     others: tuple[tuple[str, Facts], ...] = ()
 
 
 def make_page(page: Page) -> str:
     """The HTML document: what came out first, then how, then on what data, settings and machine."""
-    evaluations = [
-        part for evaluation in page.evaluations for part in (scores_section(evaluation), _examples(evaluation)) if part
-    ]
-    body = element(
-        "main",
+    return document(
+        page.title,
         _head(page),
-        *evaluations,
-        *(section for training in page.trainings for section in _training(training, several=len(page.trainings) > 1)),
+        *_studies(page),
+        *_evaluations(page),
+        *(part for n, judging in enumerate(page.judgings) for part in judging_sections(judging, anchor=f"judged-{n}")),
+        *_trainings(page),
         *(element("section", element("h2", name), facts_list(facts)) for name, facts in page.others),
-        element("footer", f"Made by precept {__version__} from the files of the run."),
     )
-    head = join(
-        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Markup('<meta name="color-scheme" content="light dark">'),
-        # Nothing can be loaded or run even if a text had come in unescaped.
-        Markup(
-            """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
-        ),
-        element("title", page.title),
-        element("style", Markup(STYLE)),
-    )
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 
 
 def _head(page: Page) -> Markup:
@@ -103,9 +95,65 @@ def _head(page: Page) -> Markup:
     return element("header", *parts)
 
 
-def _examples(evaluation: Evaluation) -> Markup | None:
-    names = (evaluation.base or "base", evaluation.tuned)
-    return examples_section(evaluation.examples, title=evaluation.name, names=names)
+def _studies(page: Page) -> Iterator[Markup]:
+    for told, name, href in page.studies:
+        yield element("section", element("h2", f"Study: {name}"), element("p", told), element("p", link(href, href)))
+
+
+def _evaluations(page: Page) -> Iterator[Markup]:
+    """The sections of each evaluation; of several first a table of all."""
+    several = len(page.evaluations)
+    if several > 1:
+        yield _all_evaluations(page.evaluations)
+    for number, evaluation in enumerate(page.evaluations):
+        anchor = scores_anchor(number)
+        items = items_section(
+            evaluation.items,
+            title=f"Items{' before and after' if evaluation.base else ''}: {evaluation.name}",
+            anchor=items_anchor(number),
+        )
+        sections = [part for part in (scores_section(evaluation, anchor=anchor), items) if part]
+        yield from _folded(evaluation.name, sections) if several >= FOLDED_FROM else sections
+
+
+def scores_anchor(number: int) -> str:
+    """Where the scores of the page's evaluation of that number stand."""
+    return f"evaluation-{number}"
+
+
+def items_anchor(number: int) -> str:
+    """Where its items stand."""
+    return f"items-{number}"
+
+
+def _all_evaluations(evaluations: tuple[Evaluation, ...]) -> Markup:
+    """Each with its first score over all items, as dots too where all have the same metric."""
+    scored = [(number, own, own.first) for number, own in enumerate(evaluations) if own.first]
+    firsts = [(number, own, *next(iter(level.tuned.items()))) for number, own, level in scored if level]
+    rows = [
+        (link(own.name, f"#{scores_anchor(number)}"), own.tuned, metric, f"{score.n:,}", *_shown(score))
+        for number, own, metric, score in firsts
+    ]
+    table = plain_table(("", "model", "metric", "n", "%", "95 % interval"), rows, numbers={3, 4, 5}, stacked=True)
+    dots = [DotRow(own.name, (Dot(own.tuned, s.value, s.low, s.high, "tuned"),)) for _, own, _, s in firsts]
+    same = len(firsts) > 1 and len({metric for _, _, metric, _ in firsts}) == 1
+    plots = dot_plots(dots, title="scores of all evaluations with 95 % intervals") if same else []
+    return element("section", element("h2", "All evaluations"), element("div", *plots, class_="charts"), table)
+
+
+def _shown(score: Score) -> tuple[str, str]:
+    return f"{100 * score.value:.1f}", f"{100 * score.low:.1f} to {100 * score.high:.1f}"
+
+
+def _trainings(page: Page) -> Iterator[Markup]:
+    several = len(page.trainings)
+    for training in page.trainings:
+        sections = _training(training, several=several > 1)
+        yield from _folded(f"Training: {training.name}", sections) if several >= FOLDED_FROM else sections
+
+
+def _folded(name: str, sections: list[Markup]) -> list[Markup]:
+    return [element("details", element("summary", name), *sections)] if sections else []
 
 
 def _training(training: Training, *, several: bool) -> list[Markup]:

@@ -26,23 +26,15 @@ th,td{text-align:left;vertical-align:top;padding:.35rem .9rem .35rem 0;border-bo
 thead th{color:var(--quiet);font-weight:500;white-space:nowrap}
 td{overflow-wrap:anywhere;min-width:4rem}
 .number{min-width:0;text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.scores td,.scores th{vertical-align:middle;border-bottom:0;padding-top:.15rem;padding-bottom:.15rem}
+a{color:var(--tuned)}
 .scores tbody{border-bottom:1px solid var(--rule)}
-.scores tbody th{font-weight:400;overflow-wrap:break-word}
-.scores th .quiet{white-space:nowrap}
-.scores .level th{font-weight:600;padding-top:.6rem}
+.scores td,.scores th{border-bottom:0}
+.scores tbody th{font-weight:400;overflow-wrap:anywhere;min-width:9rem}
+.scores .level>*{padding-top:.6rem}
+.scores .who>*{padding-top:.05rem;padding-bottom:.15rem}
 .scores tbody tr:last-child>*{padding-bottom:.6rem}
-.scores thead th:nth-child(n+3){text-align:right}
-.scores tbody th[scope=row]{width:11rem}
-.scores .drawn{width:55%}
-.bar{display:block;width:100%;height:1rem;overflow:visible}
-.track{fill:var(--panel)}
-.tuned rect.tuned{fill:var(--tuned)}
-.base rect.base{fill:var(--base)}
-.baseline rect.baseline{fill:var(--baseline)}
-.difference{fill:var(--warm)}
-.whisker,.zero{stroke:var(--ink);stroke-width:1.5;vector-effect:non-scaling-stroke}
-.zero{stroke:var(--quiet);stroke-width:1}
+b.better{color:var(--good)}
+b.worse{color:var(--bad)}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1rem 2rem}
 figure{margin:0}
 figcaption{font-weight:600;margin-bottom:.25rem}
@@ -56,9 +48,18 @@ figcaption{font-weight:600;margin-bottom:.25rem}
 .chart .series-2 polyline{stroke:var(--warm)}
 .chart .series-2 circle{fill:var(--warm)}
 .legend{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;font-size:.9rem;color:var(--quiet)}
-.legend i{display:inline-block;width:1.1rem;height:.2rem;margin-right:.4rem;vertical-align:middle}
+.dots{max-width:36rem}
+.dots path{fill:none;stroke-width:1.5;opacity:.75}
+.dots .tuned{fill:var(--tuned);stroke:var(--tuned)}
+.dots .base{fill:var(--base);stroke:var(--base)}
+.dots .baseline{fill:var(--baseline);stroke:var(--baseline)}
+.chart.dots text{fill:var(--ink)}
+.legend i,.who i{display:inline-block;width:1.1rem;height:.2rem;margin-right:.4rem;vertical-align:middle}
 i.series-1{background:var(--tuned)}
 i.series-2{background:var(--warm)}
+i.tuned{background:var(--tuned)}
+i.base{background:var(--base)}
+i.baseline{background:var(--baseline)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,13rem),1fr));gap:.75rem}
 .tiles div{background:var(--panel);border-radius:6px;padding:.75rem 1rem}
 .tiles b{display:block;font-size:1.35rem;font-variant-numeric:tabular-nums}
@@ -73,8 +74,12 @@ summary{cursor:pointer;padding:.35rem 0;overflow-wrap:anywhere}
 .item .prompt{border-left:3px solid var(--rule);padding-left:.75rem}
 .item dl{margin-bottom:0}
 .item details{margin:.25rem 0;font-size:.9rem;color:var(--quiet)}
-.right{color:var(--good);white-space:nowrap}
-.wrong{color:var(--bad);white-space:nowrap}
+dd .quiet{margin:.15rem 0 0;overflow-wrap:anywhere}
+span.right{color:var(--good);white-space:nowrap}
+span.wrong{color:var(--bad);white-space:nowrap}
+input+label{margin:0 1.25rem 0 .35rem}
+#only-wrong:checked~section .item:not(.wrong),#only-better:checked~section:not(.better),
+#only-worse:checked~section:not(.worse){display:none}
 .card h3{margin-bottom:.25rem}
 .card ul{margin:0;padding-left:1.25rem;overflow-wrap:anywhere}
 footer{margin-top:3rem;color:var(--quiet);font-size:.87rem}
@@ -85,9 +90,7 @@ footer{margin-top:3rem;color:var(--quiet);font-size:.87rem}
 .stacked td{display:grid;grid-template-columns:7.5rem 1fr;border:0;padding:.1rem 0;text-align:left;white-space:normal}
 .stacked td::before{content:attr(data-label);color:var(--quiet)}.stacked td:empty{display:none}
 thead th,thead th.number{white-space:normal}td:first-child{min-width:9.6rem}
-.scores,.scores tbody,.scores tr{display:block}.scores thead{display:none}
-.scores tbody tr:not(.level){display:grid;grid-template-columns:1fr auto auto;gap:0 .75rem;align-items:baseline}
-.scores .level th{display:block}.scores .drawn{grid-row:2;grid-column:1/-1;width:auto}
-.scores tbody th[scope=row]{width:auto}.scores tbody tr>td:only-child{grid-column:1/-1}
-.scores tr:not(.paired)>td:nth-child(3)::after{content:" %"}}
+.scores,.scores tbody,.scores tr,.scores tbody th{display:block}.scores thead,.scores td:empty{display:none}
+.scores td{display:block;padding:.1rem 0;text-align:left;white-space:normal}
+.scores td[data-label]::before{content:attr(data-label);color:var(--quiet);display:inline-block;width:7.5rem}}
 """

@@ -1,4 +1,4 @@
-"""Scores with their intervals, as tables with bars: levels or tasks, one model or two, and trivial baselines."""
+"""Scores with their intervals: a plot by task, and tables with all metrics side by side, of one model or of two."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from precept.evaluate.examples import Example
-from precept.evaluate.markup import Markup, element
-from precept.evaluate.page_parts import Facts, facts_list, scrolled
-from precept.evaluate.svg import interval_bar
+from precept.evaluate.markup import Markup, element, join
+from precept.evaluate.page_items import Items
+from precept.evaluate.page_parts import Facts, facts_list, link, plain_table, scrolled
+from precept.evaluate.statistics import holm, verdict
+from precept.evaluate.svg import Dot, DotRow, dot_plots
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,11 @@ Scores: TypeAlias = Mapping[str, Score]
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Items that are scored together: a task, a level of novelty, or all of them. All scores are by metric.
+    """Items that are scored together: a task, a group of tasks, a level of novelty, or all. All scores are by metric.
 
     ``base`` is what ``tuned`` is compared with, ``baselines`` are further models or rules by name; ``difference`` is
-    tuned minus base on the same items. ``note`` is a sentence below the scores.
+    tuned minus base on the same items. ``note`` is a sentence below the scores, ``href`` leads to the items with their
+    prompts.
     """
 
     name: str
@@ -40,21 +42,44 @@ class Level:
     baselines: Mapping[str, Scores] = field(default_factory=dict)
     difference: Scores = field(default_factory=dict)
     note: str = ""
+    href: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Scores of the same items divided in another way: by length, by contamination, by variant."""
+
+    title: str
+    told: str
+    levels: tuple[Level, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores by level, the items behind them, and what the two models are called."""
+    """Scores by level, the items behind them, and what the two models are called.
+
+    ``overall`` is over all items, ``groups`` are unweighted means over tasks, ``parts`` further divisions, ``asked``
+    says of each task how it was asked, as a table whose first row names the columns.
+    """
 
     name: str
     tuned: str
     base: str | None = None
+    overall: tuple[Level, ...] = ()
+    groups: tuple[Level, ...] = ()
     levels: tuple[Level, ...] = ()
-    examples: tuple[Example, ...] = ()
+    parts: tuple[Part, ...] = ()
+    items: tuple[Items, ...] = ()
     facts: Facts = ()
+    asked: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def first(self) -> Level | None:
+        """What the evaluation is told by in one line; None where there are no scores."""
+        return next(iter((*self.overall, *self.levels)), None)
 
 
-def read_level(name: str, entry: Mapping[str, Any], *, note: str = "") -> Level:
+def read_level(name: str, entry: Mapping[str, Any], *, note: str = "", href: str | None = None) -> Level:
     """A level from the JSON form ``{tuned: {METRIC}, base?, baselines?: {NAME: {METRIC}}, difference?}``."""
     return Level(
         name,
@@ -63,88 +88,173 @@ def read_level(name: str, entry: Mapping[str, Any], *, note: str = "") -> Level:
         baselines={label: read_scores(scores) for label, scores in entry.get("baselines", {}).items()},
         difference=read_scores(entry.get("difference", {})),
         note=note,
+        href=href,
     )
 
 
 def read_scores(entry: Mapping[str, Mapping[str, Any]]) -> Scores:
     """Scores by metric from their JSON form."""
-    return {metric: Score(**score) for metric, score in entry.items()}
+    return {metric: read_score(score) for metric, score in entry.items()}
 
 
-def scores_section(evaluation: Evaluation) -> Markup | None:
-    """A table a metric, the first one open; None without levels."""
-    metrics = list(dict.fromkeys(metric for level in evaluation.levels for metric in level.tuned))
-    if not metrics:
+def read_score(entry: Mapping[str, Any]) -> Score:
+    """One score from its JSON form, which may say more than is shown."""
+    return Score(entry["value"], entry["low"], entry["high"], entry["n"], entry.get("p"))
+
+
+def scores_section(evaluation: Evaluation, *, anchor: str) -> Markup | None:
+    """The plot by task, the tables, what else is known of the scores; None where there are none."""
+    if evaluation.first is None:
         return None
-    tables = [_metric_table(evaluation, metric) for metric in metrics]
-    folded = [
-        element("details", element("summary", f"The same by {metric}"), table)
-        for metric, table in zip(metrics[1:], tables[1:], strict=True)
-    ]
-    told = (
-        "Bars of scores run from 0 to 100 %, those of differences from the middle to either side; the line over a bar"
-        " is the 95 % interval over items."
-    )
-    return element(
-        "section",
-        element("h2", f"Evaluation: {evaluation.name}"),
-        element("p", told, class_="quiet"),
-        element("h3", metrics[0]),
-        tables[0],
-        *folded,
-        *([facts_list(evaluation.facts)] if evaluation.facts else []),
-    )
+    parts = [element("h2", f"Evaluation: {evaluation.name}", id=anchor)]
+    parts.append(element("p", "Scores in per cent with 95 % intervals over items.", class_="quiet"))
+    whole = [*evaluation.overall, *evaluation.groups]
+    if whole:
+        parts.append(score_table(whole, evaluation))
+    if evaluation.groups:
+        told = f"{', '.join(level.name for level in evaluation.groups)}: unweighted means over tasks."
+        parts.append(element("p", told, class_="quiet"))
+    if evaluation.levels:
+        parts += _level_parts(evaluation)
+    for part in evaluation.parts:
+        told = [element("p", part.told, class_="quiet")] if part.told else []
+        parts += [element("h3", part.title), *told, score_table(part.levels, evaluation)]
+    if evaluation.facts:
+        parts.append(facts_list(evaluation.facts))
+    if evaluation.asked:
+        table = plain_table(evaluation.asked[0], evaluation.asked[1:], stacked=True)
+        parts.append(element("details", element("summary", "How each task was asked"), table))
+    return element("section", *parts)
 
 
-def _metric_table(evaluation: Evaluation, metric: str) -> Markup:
-    columns = ("", "", "%", "95 % interval")
-    head = element("tr", *(element("th", column, scope="col") for column in columns))
-    bodies = [
-        element("tbody", *_level_rows(evaluation, level, metric))
-        for level in evaluation.levels
-        if metric in level.tuned
+def _level_parts(evaluation: Evaluation) -> list[Markup]:
+    """The plot and the table of all tasks, and what chance does among many comparisons."""
+    levels = evaluation.levels
+    metric = next(iter(levels[0].tuned))
+    plots = plot_levels(levels, evaluation) if len(levels) > 1 else []
+    title = (
+        f"{metric}, the highest first" if len({next(iter(level.tuned)) for level in levels}) == 1 else "First metric"
+    )
+    plot = [element("h3", title), legend(levels, evaluation), element("div", *plots, class_="charts")] if plots else []
+    note = _chance_note(levels)
+    return [
+        *plot,
+        *([element("h3", "The numbers")] if plots else []),
+        score_table(levels, evaluation),
+        *([element("p", note, class_="quiet")] if note else []),
     ]
+
+
+def plot_levels(levels: Sequence[Level], evaluation: Evaluation) -> list[Markup]:
+    """Each level's first metric, a dot with its interval for each model, the best of ``tuned`` first."""
+    ranked = sorted(levels, key=lambda level: (-next(iter(level.tuned.values())).value, level.name))
+    return dot_plots([_dot_row(level, evaluation) for level in ranked], title="scores by task with 95 % intervals")
+
+
+def legend(levels: Sequence[Level], evaluation: Evaluation) -> Markup:
+    """Whose dots have which colour."""
+    entries = [("tuned", evaluation.tuned)]
+    if any(level.base for level in levels):
+        entries.append(("base", evaluation.base or "base"))
+    if any(level.baselines for level in levels):
+        entries.append(("baseline", "others, in the order of the table"))
+    marks = [element("span", element("i", class_=style), name) for style, name in entries]
+    return element("p", *marks, class_="legend")
+
+
+def _dot_row(level: Level, evaluation: Evaluation) -> DotRow:
+    metric = next(iter(level.tuned))
+    dots = [
+        Dot(label, score.value, score.low, score.high, style)
+        for label, style, scores in _contenders(level, evaluation)
+        if (score := scores.get(metric))
+    ]
+    return DotRow(level.name, tuple(dots))
+
+
+def _contenders(level: Level, evaluation: Evaluation) -> Iterator[tuple[str, str, Scores]]:
+    """(name, style, scores) of everyone asked, the model that the page is about last."""
+    for label, scores in level.baselines.items():
+        yield label, "baseline", scores
+    if level.base:
+        yield evaluation.base or "base", "base", level.base
+    yield evaluation.tuned, "tuned", level.tuned
+
+
+def score_table(levels: Sequence[Level], evaluation: Evaluation) -> Markup:
+    """A row a level, or a row for everyone who was asked on it, with a column a metric."""
+    metrics = list(dict.fromkeys(metric for level in levels for metric in level.tuned))
+    head = element(
+        "tr",
+        element("th", scope="col"),
+        element("th", "n", scope="col", class_="number"),
+        *(element("th", metric, scope="col", class_="number") for metric in metrics),
+    )
+    bodies = [element("tbody", *_level_rows(evaluation, level, metrics)) for level in levels]
     return scrolled(element("table", element("thead", head), *bodies, class_="scores"))
 
 
-def _level_rows(evaluation: Evaluation, level: Level, metric: str) -> Iterator[Markup]:
-    n = level.tuned[metric].n
-    counted = element("span", f"{n:,} item{'s' * (n != 1)}", class_="quiet")
-    yield element("tr", element("th", level.name, " ", counted, colspan=4, scope="rowgroup"), class_="level")
-    for label, scores in level.baselines.items():
-        if metric in scores:
-            yield _score_row(label, scores[metric], "baseline")
-    if metric in level.base:
-        yield _score_row(evaluation.base or "base", level.base[metric], "base")
-    yield _score_row(evaluation.tuned, level.tuned[metric], "tuned")
-    if metric in level.difference:
-        yield _difference_row(level.difference[metric])
+def _level_rows(evaluation: Evaluation, level: Level, metrics: Sequence[str]) -> Iterator[Markup]:
+    n = next(iter(level.tuned.values())).n
+    counted = element("td", f"{n:,}", class_="number", data_label="n")
+    named = link(level.name, level.href)
+    contenders = list(_contenders(level, evaluation))
+    if len(contenders) == 1:
+        cells = _cells(level.tuned, metrics, n)
+        yield element("tr", element("th", named, scope="row"), counted, *cells)
+    else:
+        empty = [element("td") for _ in metrics]
+        yield element("tr", element("th", named, scope="rowgroup"), counted, *empty, class_="level")
+        for label, style, scores in contenders:
+            yield _row(element("i", class_=style), label, _cells(scores, metrics, n))
+    if level.difference:
+        yield _row(Markup(), "difference", _cells(level.difference, metrics, n, signed=True))
     if level.note:
-        yield element("tr", element("td", level.note, colspan=4, class_="quiet"))
+        yield element("tr", element("td", level.note, colspan=len(metrics) + 2, class_="quiet note"))
 
 
-def _score_row(label: str, score: Score, style: str) -> Markup:
-    bar = interval_bar(score.value, score.low, score.high, style=style)
-    cells = f"{100 * score.value:.1f}", f"{100 * score.low:.1f} to {100 * score.high:.1f}"
-    return _row([label], bar, cells, style)
+def _row(mark: Markup, label: str, cells: Sequence[Markup]) -> Markup:
+    return element("tr", element("th", mark, label, scope="row"), element("td"), *cells, class_="who")
 
 
-def _difference_row(score: Score) -> Markup:
-    bar = interval_bar(score.value, score.low, score.high, style="difference", axis=(-1, 1))
-    cells = f"{100 * score.value:+.1f}", f"{100 * score.low:+.1f} to {100 * score.high:+.1f}"
-    p = [] if score.p is None else [" ", element("span", f"p {format_p(score.p)}", class_="quiet")]
-    return _row(["difference", *p], bar, cells, "paired")
+def _cells(scores: Scores, metrics: Sequence[str], n: int, *, signed: bool = False) -> list[Markup]:
+    return [_cell(metric, scores.get(metric), n, signed) for metric in metrics]
 
 
-def _row(label: Sequence[str], bar: Markup, cells: tuple[str, str], style: str) -> Markup:
-    value, interval = cells
+def _cell(metric: str, score: Score | None, n: int, signed: bool) -> Markup:
+    """Value and interval; ``n`` where it is not the row's, and what a difference shows."""
+    if score is None:
+        return element("td", class_="number", data_label=metric)
+    value, low, high = (f"{100 * x:{'+' if signed else ''}.1f}" for x in (score.value, score.low, score.high))
+    told = [f"{low} to {high}"]
+    if score.n != n:
+        told.append(f"n {score.n:,}")
+    found = Markup()
+    if score.p is not None:
+        told.append(f"p {format_p(score.p)}")
+        shown = verdict({"low": score.low, "high": score.high, "p": score.p})
+        found = join(" ", element("b", shown, class_=shown))
     return element(
-        "tr",
-        element("th", *label, scope="row"),
-        element("td", bar, class_="drawn"),
-        element("td", value, class_="number"),
-        element("td", interval, class_="number quiet"),
-        class_=style,
+        "td", value, " ", element("span", ", ".join(told), class_="quiet"), found, class_="number", data_label=metric
+    )
+
+
+def _chance_note(levels: Sequence[Level]) -> str:
+    """What remains of several comparisons after Holm's correction; empty where there is one or none."""
+    p = {
+        f"{level.name} ({metric})": score.p
+        for level in levels
+        for metric, score in level.difference.items()
+        if score.p is not None
+    }
+    if len(p) < 2:
+        return ""
+    kept = [name for name, value in holm(p).items() if value < 0.05]
+    names = f": {', '.join(kept[:8])}{' and others' if len(kept) > 8 else ''}" if kept else ""
+    seen = sum(value < 0.05 for value in p.values())
+    return (
+        f"{len(p)} comparisons: of as many without any difference about {0.05 * len(p):.2g} would have p < 0.05,"
+        f" {seen} have. After Holm's correction {len(kept)} remain{names}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: lines over steps, and a bar with its interval. Colours come from the page's classes."""
+"""Charts as inline SVG: lines over steps, and dots with intervals. Colours come from the page's classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ Points = tuple[tuple[float, float], ...]
 WIDTH, HEIGHT = 440.0, 260.0  # small enough that text stays legible where a phone scales it down
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 24.0, 14.0, 44.0
 MOST_POINTS = 400
-BAR_WIDTH, BAR_HEIGHT = 100.0, 12.0
+DOT_MARGIN, DOT_TOP, LABEL_HEIGHT, DOT_HEIGHT = 18.0, 22.0, 24.0, 10.0
+MOST_ROWS = 40
+"""Rows of a plot; what is more comes in plots of their own beside it, which a phone shows below one another."""
+LONGEST_NAME = 56
+"""Characters of a row's name that fit the width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,25 @@ class Line:
     points: Points
     style: str
     dots: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A score in 0..1 with its interval. ``name`` says whose it is, ``style`` is its class."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
+class DotRow:
+    """What is drawn below one name."""
+
+    name: str
+    dots: tuple[Dot, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +112,54 @@ def line_chart(lines: Sequence[Line], *, title: str, x_label: str, from_zero: bo
     return element("figure", element("figcaption", title), drawing, legend)
 
 
-def interval_bar(value: float, low: float, high: float, *, style: str, axis: tuple[float, float] = (0, 1)) -> Markup:
-    """A bar from zero to ``value`` with the interval ``low`` to ``high`` as a line over it, on the given axis."""
-    scale = Axis(axis, 0.0, BAR_WIDTH)
-    zero, end = scale.place(0.0), scale.place(value)
-    middle = BAR_HEIGHT / 2
-    whisker = {"y1": middle, "y2": middle, "x1": scale.place(low), "x2": scale.place(high)}
-    ends = [{"x1": x, "x2": x, "y1": middle - 3, "y2": middle + 3} for x in (whisker["x1"], whisker["x2"])]
-    return element(
+def dot_plots(rows: Sequence[DotRow], *, title: str) -> list[Markup]:
+    """Scores in 0..1 with their intervals, a line each below the row's name; the rows in columns of ``MOST_ROWS`` over
+    one shared axis in per cent, which holds zero."""
+    dots = [dot for row in rows for dot in row.dots]
+    assert dots, "needs a score"
+    ticks = round_ticks(min(0.0, *(100 * dot.low for dot in dots)), max(100 * dot.high for dot in dots))
+    axis = Axis(ticks, DOT_MARGIN, WIDTH - 2 * DOT_MARGIN)
+    parts = [rows[start : start + MOST_ROWS] for start in range(0, len(rows), MOST_ROWS)]
+    return [_dot_plot(part, axis, title=title) for part in parts]
+
+
+def _dot_plot(rows: Sequence[DotRow], axis: Axis, *, title: str) -> Markup:
+    marks: dict[str, list[Markup]] = {}
+    whiskers: dict[str, list[str]] = {}
+    labels = []
+    y = DOT_TOP
+    for row in rows:
+        labels.append(element("text", shorten(row.name), x=DOT_MARGIN, y=y + 13))
+        y += LABEL_HEIGHT
+        for dot in row.dots:
+            low, value, high = (axis.place(100 * number) for number in (dot.low, dot.value, dot.high))
+            told = f"{dot.name}: {100 * dot.value:.1f} % ({100 * dot.low:.1f} to {100 * dot.high:.1f})"
+            whiskers.setdefault(dot.style, []).append(f"M{low:.1f} {y:g}H{high:.1f}")
+            marks.setdefault(dot.style, []).append(element("circle", element("title", told), cx=value, cy=y, r=3.5))
+            y += DOT_HEIGHT
+    grid = [element("line", x1=(x := axis.place(t)), x2=x, y1=DOT_TOP, y2=y, class_="grid") for t in axis.ticks]
+    scale = [element("text", axis.label(t), x=axis.place(t), y=DOT_TOP - 6, text_anchor="middle") for t in axis.ticks]
+    groups = [
+        element("g", element("path", d="".join(whiskers[style])), *circles, class_=style)
+        for style, circles in marks.items()
+    ]
+    drawing = element(
         "svg",
-        element("rect", x=0, y=1, width=BAR_WIDTH, height=BAR_HEIGHT - 2, class_="track"),
-        element("rect", x=min(zero, end), y=1, width=abs(end - zero), height=BAR_HEIGHT - 2, class_=style),
-        *(element("line", **place, class_="whisker") for place in (whisker, *ends)),
-        element("line", x1=zero, x2=zero, y1=0, y2=BAR_HEIGHT, class_="zero"),
-        viewBox=f"0 0 {BAR_WIDTH:g} {BAR_HEIGHT:g}",
-        preserveAspectRatio="none",
-        aria_hidden="true",
-        class_="bar",
+        element("title", title),
+        *grid,
+        *scale,
+        *labels,
+        *groups,
+        viewBox=f"0 0 {WIDTH:g} {y:g}",
+        role="img",
+        class_="chart dots",
     )
+    return element("figure", drawing)
+
+
+def shorten(name: str) -> str:
+    """A name that fits above its row: of a longer one the beginning and the end."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 13]}…{name[-12:]}"
 
 
 def _whole(ticks: tuple[float, ...]) -> tuple[float, ...]:

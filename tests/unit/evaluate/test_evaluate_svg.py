@@ -1,4 +1,4 @@
-"""Charts as text: where ticks, points and bars lie."""
+"""Charts as text: where ticks, points and dots lie."""
 
 from __future__ import annotations
 
@@ -6,7 +6,21 @@ import re
 
 import pytest
 
-from precept.evaluate.svg import HEIGHT, LEFT, RIGHT, WIDTH, Axis, Line, interval_bar, line_chart, round_ticks, thin
+from precept.evaluate.svg import (
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    WIDTH,
+    Axis,
+    Dot,
+    DotRow,
+    Line,
+    dot_plots,
+    line_chart,
+    round_ticks,
+    shorten,
+    thin,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +78,30 @@ def test_a_long_curve_is_thinned_to_means_and_says_so() -> None:
     assert "each point the mean of 3 steps" in line_chart([Line("loss", points, "s")], title="", x_label="")
 
 
-def test_a_bar_reaches_its_value_and_its_line_the_interval() -> None:
-    bar = interval_bar(0.5, 0.4, 0.7, style="tuned")
-    assert '<rect x="0" y="1" width="50" height="10" class="tuned">' in bar
-    assert 'x1="40" x2="70"' in bar
+def dots(drawing: str) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in re.findall(r'cx="([^"]+)" cy="([^"]+)"', drawing)]
 
 
-def test_the_bar_of_a_loss_goes_left_from_the_middle() -> None:
-    bar = interval_bar(-0.5, -0.6, -0.2, style="difference", axis=(-1, 1))
-    assert '<rect x="25" y="1" width="25" height="10" class="difference">' in bar  # -0.5 is at 25, zero at 50
+def test_dots_lie_on_one_axis_below_the_names_of_their_rows() -> None:
+    base, tuned = Dot("base", 0.2, 0.1, 0.3, "base"), Dot("tuned", 0.5, 0.4, 0.6, "tuned")
+    (drawing,) = dot_plots([DotRow("sort", (base, tuned)), DotRow("count", (tuned,))], title="scores")
+    # The axis runs from 0 to 60 % over 18 to 422, which is 404 wide: 20 % is at 18 + 404 / 3 and 50 % at 18 + 404 * 5 / 6.
+    # The first row's name takes 22 to 46, its dots are 10 apart; the second row begins at 66.
+    assert dots(drawing) == [(152.667, 46), (354.667, 56), (354.667, 90)]
+    assert '<path d="M85.3 46H220.0">' in drawing  # 10 to 30 %
+    assert '<path d="M287.3 56H422.0M287.3 90H422.0">' in drawing  # both of tuned in one
+    assert "tuned: 50.0 % (40.0 to 60.0)" in drawing
+
+
+def test_hundreds_of_rows_come_in_plots_over_the_same_axis() -> None:
+    rows = [DotRow(f"task {n}", (Dot("m", n / 100, n / 100, n / 100, "tuned"),)) for n in range(100)]
+    drawings = dot_plots(rows, title="scores")
+    assert [drawing.count("<circle") for drawing in drawings] == [40, 40, 20]
+    assert all(">0</text>" in drawing and ">100</text>" in drawing for drawing in drawings)
+    assert len("".join(drawings)) < 250 * len(rows)
+
+
+def test_a_long_name_keeps_its_beginning_and_its_end() -> None:
+    name = "task1344_" + "glue_" * 20 + "classification"
+    assert shorten("sort") == "sort"
+    assert len(shorten(name)) == 56 and shorten(name).startswith("task1344_glue") and name.endswith(shorten(name)[-12:])

@@ -11,8 +11,14 @@ import yaml
 from tests.command_line import precept
 
 from precept.errors import InputError
-from precept.run.report.report import find_steps, read_run, report
-from precept.run.report.steps import changed_settings, read_card
+from precept.evaluate.page import Evaluation, Page
+from precept.run.report.evaluation import read_evaluation
+from precept.run.report.find import find_steps
+from precept.run.report.items import MOST, Entry, ItemPages, Place, take_first, take_in_turn
+from precept.run.report.report import read_run as read_run_with
+from precept.run.report.report import report
+from precept.run.report.run_files import RunFiles
+from precept.run.report.training import changed_settings, read_card
 
 METRICS = [
     {"step": 0, "eval_loss": 7.0},
@@ -37,6 +43,10 @@ DATA = {
 ENVIRONMENT = {"processor": "AMD EPYC", "threads": 1, "device": "cpu", "versions": {"torch": "2.13.0"}}
 CARD = "---\ntags: []\n---\n# tune\n\n## Measured\n- training loss `7.25` at the first step\n"
 WRITTEN_LAST = {"tokens": {"real": 200, "distinct": 100, "trained": 17}, "steps": 2}
+
+
+def read_run(run: Path) -> Page:
+    return read_run_with(run, ItemPages(run / "report.html"))
 
 
 def write_training(folder: Path, *, done: bool = True) -> Path:
@@ -127,13 +137,22 @@ def test_a_file_with_other_contents_is_an_input_error(tmp_path: Path) -> None:
     assert caught.value.code == "run-file-damaged" and caught.value.where == str(folder)
 
 
+def counts(evaluation: Evaluation) -> dict[str, dict[str, int]]:
+    return {items.level: {kind.name: kind.count for kind in items.kinds} for items in evaluation.items}
+
+
 def test_an_evaluation_pairs_its_items_and_computes_differences_by_task(tmp_path: Path) -> None:
     page = read_run(write_evaluation(tmp_path / "evals"))
     (evaluation,) = page.evaluations
-    assert [level.name for level in evaluation.levels] == ["overall", "colour", "parity"]
+    levels = [*evaluation.overall, *evaluation.levels]
+    assert [level.name for level in levels] == ["all items", "colour", "parity"]
     # colour holds items 0 and 2: right before and after, and gained. parity holds 1 and 3: gained, and both wrong.
-    assert [level.difference["exact_match"].value for level in evaluation.levels] == [0.5, 0.5, 0.5]
-    assert [example.kind for example in evaluation.examples] == ["both right", "gained", "gained", "both wrong"]
+    assert [level.difference["exact_match"].value for level in levels] == [0.5, 0.5, 0.5]
+    assert counts(evaluation) == {
+        "colour": {"worse": 0, "both wrong": 0, "better": 1, "both right": 1},
+        "parity": {"worse": 0, "both wrong": 1, "better": 1, "both right": 0},
+    }
+    assert [level.href for level in levels] == ["#items-0", "report-items/1-colour.html", "report-items/2-parity.html"]
     assert page.summary == (
         "tune scores 75.0 % exact_match on 4 items (95 % 25.0 to 100.0),"
         " +50.0 points against base (95 % +0.0 to +100.0, p = 0.5)."
@@ -148,7 +167,8 @@ def test_an_evaluation_in_the_folder_of_a_model_is_on_its_page(tmp_path: Path) -
 
 def test_an_evaluation_of_one_model_has_no_base(tmp_path: Path) -> None:
     (evaluation,) = read_run(write_evaluation(tmp_path / "evals", paired=False)).evaluations
-    assert evaluation.base is None and [e.kind for e in evaluation.examples] == ["right", "right", "right", "wrong"]
+    assert evaluation.base is None
+    assert counts(evaluation) == {"colour": {"wrong": 0, "right": 2}, "parity": {"wrong": 1, "right": 1}}
 
 
 def test_items_that_are_not_there_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
@@ -156,7 +176,203 @@ def test_items_that_are_not_there_are_named_and_the_rest_is_shown(tmp_path: Path
     (folder / "base.items.jsonl").unlink()
     page = read_run(folder)
     assert page.missing == (f"{folder / 'base.items.jsonl'} (items and answers)",)
-    assert len(page.evaluations[0].examples) == 4 and page.evaluations[0].levels[0].difference
+    (evaluation,) = page.evaluations
+    assert counts(evaluation)["parity"] == {"wrong": 1, "right": 1} and evaluation.overall[0].difference
+
+
+def test_items_of_another_model_that_are_not_the_same_ones_are_not_paired(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "evals")
+    lines = (folder / "base.items.jsonl").read_text().splitlines(keepends=True)
+    (folder / "base.items.jsonl").write_text("".join(lines[1:]))
+    page = read_run(folder)
+    assert "does not hold the items of tune.items.jsonl" in page.missing[0]
+    assert not page.evaluations[0].levels[0].difference and "right" in counts(page.evaluations[0])["parity"]
+
+
+def test_items_behind_a_damaged_line_are_named_as_missing(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "evals", paired=False)
+    lines = (folder / "tune.items.jsonl").read_text().splitlines(keepends=True)
+    (folder / "tune.items.jsonl").write_text("".join([*lines[:2], "[]\n", *lines[2:]]))
+    page = read_run(folder)
+    assert page.missing == (f"{folder / 'tune.items.jsonl'} (line 3 cannot be read)",)
+    assert counts(page.evaluations[0]) == {"colour": {"wrong": 0, "right": 1}, "parity": {"wrong": 0, "right": 1}}
+
+
+def test_every_item_has_its_prompt_and_both_answers_on_a_page_beside_the_page(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "evals")
+    report(folder, output=None)
+    page = (folder / "report.html").read_text()
+    assert 'href="report-items/2-parity.html#both-wrong"' in page
+    items = (folder / "report-items" / "2-parity.html").read_text()
+    for text in ("Question 1", "Question 3", "tune.items.jsonl 3", "base.items.jsonl 3", "../report.html#items-0"):
+        assert text in items
+    assert "Question 2" not in items
+
+
+def test_a_page_elsewhere_leads_to_its_own_items_and_back(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "evals")
+    report(folder, output=tmp_path / "my page#1.html")
+    assert 'href="my%20page%231-items/1-colour.html"' in (tmp_path / "my page#1.html").read_text()
+    items = (tmp_path / "my page#1-items" / "1-colour.html").read_text()
+    assert 'href="../my%20page%231.html#items-0"' in items
+
+
+def test_a_page_of_items_takes_so_many_of_a_kind_and_leads_to_the_file_of_all(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "evals", paired=False)
+    rows = [item(2 * n, "even", True) for n in range(MOST + 7)]
+    (folder / "tune.items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report(folder, output=None)
+    page = (folder / "report-items" / "1-colour.html").read_text()
+    assert f"right: {MOST + 7}" in page and page.count("<article") == MOST
+    assert f'The first {MOST} are here. All items stand in <a href="../tune.items.jsonl">' in page
+
+
+def test_long_items_fill_a_page_sooner_and_the_first_is_always_there() -> None:
+    def entries(size: int) -> list[Entry]:
+        return [Entry("l", "right", "t", (Place(Path("a"), 0, size),)) for _ in range(5)]
+
+    assert [len(take_first(entries(size))) for size in (1, 1 << 20, 1 << 30)] == [5, 2, 1]  # of 2 MiB
+
+
+def test_the_first_items_of_every_task_come_before_second_ones() -> None:
+    entries = [Entry(f"{n}", "right", task, ()) for n, task in enumerate(("sort", "sort", "count", "odd one out"))]
+    assert [entry.level for entry in take_in_turn(entries, 3)] == ["0", "2", "3"]
+
+
+def test_a_suite_shows_means_of_groups_lengths_and_how_tasks_were_asked(tmp_path: Path) -> None:
+    score = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 2}
+    task = {"kind": "generate", "shots": 3, "chat": False, "max_new_tokens": 8, "version": 2, "files": []}
+    result = {
+        "model": "runs/tune",
+        "tasks": {"colour": {"rouge_l": score}},
+        "overall": {"rouge_l": score},
+        "counts": {"too_long": 1},
+        "suite": {"name": "bbh", "scores": {"direct": {"rouge_l": {**score, "tasks": 1}}}},
+        "parts": {"colour": {"0-2": {"rouge_l": score}}},
+        "asked": {"colour": {**task, "metrics": {"rouge_l": {"score": "rouge_l", "extract": "bbh_direct"}}}},
+        "versions": {"precept": "0.1"},
+    }
+    own = read_evaluation(RunFiles(tmp_path), result, ItemPages(tmp_path / "p.html"), name="e", anchor="items-0")
+    assert [level.name for level in (*own.groups, *own.parts[0].levels)] == ["direct, mean of 1 tasks", "0-2 words"]
+    assert own.parts[0].title == "By length: colour"
+    assert own.asked[1] == ("colour", "generate", "3", "plain text", "8", "rouge_l: bbh_direct", "2", "")
+    assert ("longer than the context, scored wrong", "1 items") in own.facts and (
+        "versions",
+        "precept 0.1",
+    ) in own.facts
+
+
+def test_instructions_of_a_prompt_are_paired_one_by_one(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "evals")
+    for name, values in (("tune", [1.0, 1.0]), ("base", [0.0, 1.0])):
+        row = {**item(0, name, True), "scores": {"strict": 0.5}, "several": {"strict": values}}
+        (folder / f"{name}.items.jsonl").write_text(json.dumps(row) + "\n")
+    difference = read_run(folder).evaluations[0].levels[0].difference["strict"]
+    assert (difference.value, difference.n) == (0.5, 2)  # 1 and 0
+
+
+def test_scored_predictions_have_a_page(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prediction": "a", "target": "a"}\n{"prediction": "b", "target": "c"}\n')
+    ended = precept("eval", "--predictions", rows, "--metric", "exact_match", "-o", tmp_path / "scored")
+    assert ended.code == 0, ended.err
+    page = read_run(tmp_path / "scored")
+    assert not page.missing and "scores 50.0 % exact_match on 2 items" in page.summary
+    assert counts(page.evaluations[0]) == {"rows": {"wrong": 1, "right": 1}}
+
+
+JUDGED = {
+    "protocol": "pairwise",
+    "judge": "j",
+    "model": "a",
+    "against": "b",
+    "questions": 2,
+    "win_rate": {"value": 0.5, "low": 0.1, "high": 0.9, "n": 2},
+    "order_consistency": {"value": 1.0, "low": 0.5, "high": 1.0, "n": 2},
+    "wins": 1,
+    "losses": 0,
+    "ties": 1,
+    "unparsable": 1,
+    "by_category": {
+        "maths": {"win_rate": {"value": 1.0, "low": 0.2, "high": 1.0, "n": 1}}
+        | {"wins": 1, "losses": 0, "ties": 0, "unparsable": 0},
+        "empty": {"win_rate": None, "wins": 0, "losses": 0, "ties": 0, "unparsable": 1},
+    },
+    "judgments": {"path": "judgments.jsonl", "count": 2},
+}
+
+
+def write_judging(folder: Path, result: dict[str, Any]) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "run.yaml").write_text(f"method: judge.{result['protocol']}\n")
+    (folder / "result.json").write_text(json.dumps(result))
+    row = {"question": "81", "turn": 1, "order": "ab", "prompt": "Which is better?", "judge": "j"}
+    lines = [json.dumps({**row, "reply": reply, "verdict": v}) for reply, v in (("[[A]]", "A"), ("Both.", None))]
+    (folder / "judgments.jsonl").write_text("".join(line + "\n" for line in lines))
+    return folder
+
+
+def test_a_judging_has_a_page_with_every_judgment(tmp_path: Path) -> None:
+    folder = write_judging(tmp_path / "judged", JUDGED)
+    (judging,) = read_run(folder).judgings
+    assert judging.told == "pairwise: a against b on 2 questions, judged by j."
+    assert [rating.name for rating in judging.ratings] == ["win rate", "order consistency"]
+    assert [rating.name for rating in judging.parts[0][1]] == ["maths: win rate (1 won, 0 lost, 0 tied, 0 unparsable)"]
+    assert ("unparsable", "1") in judging.counts and "Both orders were asked" in judging.notes[0]
+    assert [(kind.name, kind.count) for kind in judging.items[0].kinds] == [("unparsable", 1), ("read", 1)]
+    report(folder, output=None)
+    items = (folder / "report-items" / "1-all_judgments.html").read_text()
+    assert "Which is better?" in items and "question 81, turn 1, order ab" in items and "extracted: unparsable" in items
+
+
+def test_grades_are_shown_as_points(tmp_path: Path) -> None:
+    grade = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 2}
+    graded = {"protocol": "single", "judge": "j", "model": "a", "questions": 2, "score": grade, "unparsable": 0}
+    page = read_run(
+        write_judging(tmp_path / "judged", {**graded, "by_turn": {"1": grade, "2": None}, "by_category": {}})
+    )
+    assert page.summary == "single: a on 2 questions, judged by j. Grade, 0 to 10: 0.50 (95 % 0.40 to 0.60)."
+    assert [(rating.name, rating.is_grade) for rating in page.judgings[0].parts[0][1]] == [("1", True)]
+
+
+def test_annotations_of_others_have_a_page_without_judgments(tmp_path: Path) -> None:
+    rows = tmp_path / "annotations.json"
+    rows.write_text(json.dumps([{"preference": p, "len_1": 5, "len_2": 9} for p in (1.0, 2.0, 2.0)]))
+    ended = precept("judge", "alpaca_eval", "--annotations", rows, "-o", tmp_path / "judged")
+    assert ended.code == 0, ended.err
+    page = read_run(tmp_path / "judged")
+    (judging,) = page.judgings
+    assert judging.ratings[0].standard_error is not None and not judging.items and not page.missing
+
+
+def test_the_cells_of_a_grid_and_their_study_are_found(tmp_path: Path) -> None:
+    for cell in ("size=tiny,seed=0", "size=tiny,seed=1"):
+        write_training(tmp_path / "runs" / "tune" / cell)
+        write_evaluation(tmp_path / "runs" / "ask" / cell)
+    page = tmp_path / "runs" / "page"
+    page.mkdir()
+    (page / "run.yaml").write_text("method: study\n")
+    (page / "COMPLETED").write_text('{"sentences": ["More tasks help.", "Size does."]}')
+    world = tmp_path / "runs" / "world"
+    world.mkdir()
+    (world / "run.yaml").write_text("method: bundled.world\n")
+    steps = find_steps(tmp_path / "runs")
+    assert [(step.kind, step.name) for step in steps] == [
+        ("train", "tune/size=tiny,seed=0"),
+        ("train", "tune/size=tiny,seed=1"),
+        ("eval", "ask/size=tiny,seed=0"),
+        ("eval", "ask/size=tiny,seed=1"),
+        ("study", "page"),
+    ]
+    told = read_run(tmp_path / "runs")
+    assert told.studies == (("More tasks help. Size does.", "page", "page/study.html"),)
+    assert [evaluation.name for evaluation in told.evaluations] == ["ask/size=tiny,seed=0", "ask/size=tiny,seed=1"]
+
+
+def test_of_a_grid_the_summary_says_how_many_steps_there_are(tmp_path: Path) -> None:
+    for seed in range(4):
+        write_evaluation(tmp_path / "runs" / "ask" / f"seed={seed}")
+    assert read_run(tmp_path / "runs").summary == "4 steps of the kind 'eval'."
 
 
 def test_an_evaluation_without_its_result_shows_no_scores(tmp_path: Path) -> None:
@@ -175,7 +391,7 @@ def test_a_recipe_folder_is_told_step_by_step_with_training_first(tmp_path: Path
     write_training(tmp_path / "runs" / "tune")
     (tmp_path / "runs" / "notes").mkdir()
     steps = find_steps(tmp_path / "runs")
-    assert [(kind, folder.name) for kind, folder in steps] == [("train", "tune"), ("merge", "fold"), ("eval", "eval")]
+    assert [(step.kind, step.name) for step in steps] == [("train", "tune"), ("merge", "fold"), ("eval", "eval")]
     page = read_run(tmp_path / "runs")
     assert page.title == "runs" and page.others == (("Merge: fold", (("max_difference", "0.001"),)),)
     assert page.chat == f"precept chat {merged}" and not page.missing

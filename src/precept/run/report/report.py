@@ -1,102 +1,123 @@
-"""``precept report RUN``: the page of a training step, an evaluation, or a recipe's folder of such steps."""
+"""``precept report RUN``: the page of a training step, an evaluation, a judging, or of a folder of such steps."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from precept.errors import InputError
-from precept.evaluate.page import Page, Training, make_page
+from precept.evaluate.page import FOLDED_FROM, Page, Training, items_anchor, make_page
+from precept.evaluate.page_judge import Judging, show_rating
+from precept.evaluate.page_parts import Facts
 from precept.evaluate.score_tables import Evaluation, format_p
 from precept.run.eval.evaluate import RESULT
-from precept.run.output import COMPLETED, MANIFEST, write_atomic
+from precept.run.eval.predictions import RESULT as PREDICTIONS
+from precept.run.output import COMPLETED, write_atomic
+from precept.run.report.evaluation import read_evaluation
+from precept.run.report.find import FoundStep, find_steps
+from precept.run.report.items import ItemPages
+from precept.run.report.judging import read_judging
+from precept.run.report.levels import read_levels
 from precept.run.report.run_files import RunFiles
-from precept.run.report.steps import read_evaluation, read_training
+from precept.run.report.training import read_training
 
-PAGE = "report.html"
-KINDS = ("train", "merge", "eval")
-"""The kinds of steps, in the order in which a recipe's folder is told."""
+PAGE, STUDY = "report.html", "study.html"
 
 
 def report(run: Path, *, output: Path | None) -> dict[str, Any]:
-    """Write the page of a run; returns ``{report, missing}``. Raises InputError for a folder that holds no run."""
+    """Write the page of a run and, in a folder beside it, those of its items; returns ``{report, missing}``. Raises
+    InputError for a folder that holds no run."""
     path = output or run / PAGE
+    pages = ItemPages(path)
     try:
-        page = read_run(run)
+        page = read_run(run, pages)
         text = make_page(page)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise _damaged(run, error) from error
-    _write(path, text)
+    _write(path, text, pages)
     return {"report": str(path), "missing": list(page.missing)}
 
 
-def read_run(run: Path) -> Page:
-    """All that the folder tells, as the page takes it."""
-    trainings, evaluations, others, said, missing = [], [], [], [], []
-    talk_to = None
-    for kind, folder in find_steps(run):
-        files = RunFiles(folder)
-        if kind == "train":
-            training, document = read_training(files)
-            trainings.append(training)
-            said.append(_say_training(training, document))
-        elif kind == "eval":
-            evaluation = read_evaluation(files)
-            evaluations.append(evaluation)
-            said.append(_say_evaluation(evaluation))
-        else:
-            result = files.document(COMPLETED, holds="written last: this step is not done")
-            others.append((f"{kind.capitalize()}: {folder.name}", tuple((k, str(v)) for k, v in result.items())))
-        missing += files.missing
-        if kind != "eval" and (folder / COMPLETED).is_file():
-            talk_to = f"precept chat {shlex.quote(str(folder))}"
+@dataclass
+class _Told:
+    """What the steps tell, gathered in their order."""
+
+    trainings: list[Training] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    judgings: list[Judging] = field(default_factory=list)
+    studies: list[tuple[str, str, str]] = field(default_factory=list)
+    others: list[tuple[str, Facts]] = field(default_factory=list)
+    said: dict[str, list[str]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    chat: str | None = None
+
+
+def read_run(run: Path, pages: ItemPages) -> Page:
+    """All that the folder tells, as the page takes it; ``pages`` are planned, not written."""
+    told = _Told()
+    for step in find_steps(run):
+        files = RunFiles(step.folder)
+        _read_step(step, files, told, pages)
+        told.missing += files.missing
+        if step.kind in ("train", "merge") and (step.folder / COMPLETED).is_file():
+            told.chat = f"precept chat {shlex.quote(str(step.folder))}"
     return Page(
         run.resolve().name,
-        " ".join(said) or "This run has no step that trains or evaluates.",
-        chat=talk_to,
-        missing=tuple(missing),
-        trainings=tuple(trainings),
-        evaluations=tuple(evaluations),
-        others=tuple(others),
+        _summary(told.said),
+        chat=told.chat,
+        missing=tuple(told.missing),
+        trainings=tuple(told.trainings),
+        evaluations=tuple(told.evaluations),
+        judgings=tuple(told.judgings),
+        studies=tuple(told.studies),
+        others=tuple(told.others),
     )
 
 
-def find_steps(run: Path) -> list[tuple[str, Path]]:
-    """(kind, folder) of the run itself, or of the steps in its folders."""
-    if not run.is_dir():
-        raise InputError(
-            "no such run folder",
-            code="run-not-found",
-            where=str(run),
-            do="name the output folder of 'precept train', 'precept run' or 'precept eval'",
-        )
-    folders = [run] if kinds_of(run) else sorted(path for path in run.iterdir() if path.is_dir())
-    steps = [(kind, folder) for folder in folders for kind in kinds_of(folder)]
-    if not steps:
-        found = ", ".join(sorted(path.name for path in run.iterdir())[:5]) or "an empty folder"
-        raise InputError(
-            "this folder holds no run",
-            code="run-without-files",
-            where=str(run),
-            found=found,
-            do=f"name a folder with {MANIFEST} or {RESULT}, or one that holds such folders",
-        )
-    return sorted(steps, key=lambda step: KINDS.index(step[0]))
+def _read_step(step: FoundStep, files: RunFiles, told: _Told, pages: ItemPages) -> None:
+    """One step into what is told."""
+    said = told.said.setdefault(step.kind, [])
+    if step.kind == "train":
+        training, document = read_training(files, step.name)
+        told.trainings.append(training)
+        said.append(_say_training(training, document))
+    elif step.kind == "eval":
+        evaluation = _read_evaluation(files, step.name, pages, len(told.evaluations))
+        told.evaluations.append(evaluation)
+        said.append(_say_evaluation(evaluation))
+    elif step.kind == "judge":
+        if result := files.document(RESULT, holds="the numbers, written when all is judged"):
+            judging = read_judging(files, result, pages, name=step.name, anchor=f"judged-{len(told.judgings)}")
+            told.judgings.append(judging)
+            said.append(_say_judging(judging))
+    elif result := files.document(COMPLETED, holds="written last: this step is not done"):
+        if step.kind == "study":
+            told.studies.append((" ".join(result["sentences"]), step.name, pages.address(step.folder / STUDY)))
+        else:
+            facts = tuple((key, str(value)) for key, value in result.items())
+            told.others.append((f"{step.kind.capitalize()}: {step.name}", facts))
 
 
-def kinds_of(folder: Path) -> list[str]:
-    """``train``, ``merge`` or ``eval``, by what the folder holds; an evaluation may lie in a model's folder. Empty
-    for a folder that is not ours."""
-    kinds = []
-    if (folder / MANIFEST).is_file():
-        method = str(RunFiles(folder).document(MANIFEST, holds="").get("method"))
-        if not method.startswith("data."):  # rows alone have no page; the training step tells of its data
-            kinds.append(method if method in KINDS else "train")
-    if "eval" not in kinds and ((folder / RESULT).is_file() or any(folder.glob("*.items.jsonl"))):
-        kinds.append("eval")
-    return kinds
+def _read_evaluation(files: RunFiles, name: str, pages: ItemPages, number: int) -> Evaluation:
+    stored = PREDICTIONS if (files.folder / PREDICTIONS).is_file() else RESULT
+    result = files.document(stored, holds="the scores, written when the evaluation is done")
+    if not result:
+        return Evaluation(name, "model")
+    read = read_levels if "levels" in result else read_evaluation
+    return read(files, result, pages, name=name, anchor=items_anchor(number))
+
+
+def _summary(said: Mapping[str, list[str]]) -> str:
+    """The sentences of all steps; of the cells of a grid how many there are."""
+    parts = [
+        f"{len(own)} steps of the kind '{kind}'." if len(own) >= FOLDED_FROM else " ".join(own)
+        for kind, own in said.items()
+        if own
+    ]
+    return " ".join(parts) or "This run has no step that trains, evaluates or judges."
 
 
 def _say_training(training: Training, document: Mapping[str, Any]) -> str:
@@ -116,17 +137,25 @@ def _say_training(training: Training, document: Mapping[str, Any]) -> str:
 
 def _say_evaluation(evaluation: Evaluation) -> str:
     """The first metric over all items, in one sentence."""
-    if not evaluation.levels:
+    if evaluation.first is None:
         return f"The evaluation '{evaluation.name}' is not done."
-    level = evaluation.levels[0]
-    metric, score = next(iter(level.tuned.items()))
+    metric, score = next(iter(evaluation.first.tuned.items()))
     told = f"{evaluation.tuned} scores {100 * score.value:.1f} % {metric} on {score.n:,} items"
     told += f" (95 % {100 * score.low:.1f} to {100 * score.high:.1f})"
-    if (change := level.difference.get(metric)) is None:
+    if (change := evaluation.first.difference.get(metric)) is None:
         return f"{told}."
     told += f", {100 * change.value:+.1f} points against {evaluation.base}"
     p = f", p {format_p(change.p)}" if change.p is not None else ""
     return f"{told} (95 % {100 * change.low:+.1f} to {100 * change.high:+.1f}{p})."
+
+
+def _say_judging(judging: Judging) -> str:
+    """Who was judged and the first rating, in one or two sentences."""
+    if not judging.ratings:
+        return judging.told
+    rating = judging.ratings[0]
+    value, low, high = (show_rating(rating, x) for x in (rating.score.value, rating.score.low, rating.score.high))
+    return f"{judging.told} {rating.name.capitalize()}: {value} (95 % {low} to {high})."
 
 
 def _damaged(run: Path, error: Exception) -> InputError:
@@ -139,8 +168,9 @@ def _damaged(run: Path, error: Exception) -> InputError:
     )
 
 
-def _write(path: Path, page: str) -> None:
+def _write(path: Path, page: str, pages: ItemPages) -> None:
     try:
+        pages.write()
         write_atomic(path, page.encode())
     except OSError as error:
         raise InputError(

@@ -34,7 +34,7 @@ class RunFiles:
         parse: Callable[[bytes], Any] = yaml.safe_load if name.endswith(".yaml") else orjson.loads
         found = self._read(name, holds, parse)
         if found is not None and not isinstance(found, dict):
-            self._note(name, "holds no mapping")
+            self.note(name, "holds no mapping")
         return found if isinstance(found, dict) else {}
 
     def lines(self, name: str, *, holds: str) -> list[dict[str, Any]]:
@@ -49,13 +49,14 @@ class RunFiles:
     def _read(self, name: str, holds: str, parse: Callable[[bytes], Any]) -> Any:
         path = self.folder / name
         if not path.is_file():
-            self._note(name, holds)
+            self.note(name, holds)
             return None
         try:
             return parse(path.read_bytes())
         except (OSError, ValueError, yaml.YAMLError) as error:
-            self._note(name, f"cannot be read: {' '.join(str(error).split())}")
+            self.note(name, f"cannot be read: {' '.join(str(error).split())}")
             return None
 
-    def _note(self, name: str, why: str) -> None:
+    def note(self, name: str, why: str) -> None:
+        """Write down that a file, or what it should hold, is not there."""
         self.missing.append(f"{self.folder / name} ({why})")
