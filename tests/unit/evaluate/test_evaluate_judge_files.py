@@ -71,6 +71,15 @@ def test_answers_that_do_not_match_are_named() -> None:
     assert "another number of turns than the question: 2" in told
 
 
+def test_questions_of_the_same_text_need_ids() -> None:
+    said = read_responses(rows(*({"prompt": "a?", "output": text} for text in "xy")), file="a")
+    with pytest.raises(InputError, match="same text, so that they need ids: 1") as error:
+        match(questions_of(said, file="a"), said, file="a")
+    assert error.value.code == "answers-mismatch"
+    named = read_responses(rows(*({"id": text, "prompt": "a?", "output": text} for text in "xy")), file="a")
+    assert match(questions_of(named, file="a"), named, file="a") == named
+
+
 def test_an_empty_answer_is_an_answer_and_a_missing_one_is_none() -> None:
     assert read_responses(rows({"id": 1, "output": ""}), file="a")[0].turns == ("",)
     with pytest.raises(InputError, match="rows hold no answer") as error:

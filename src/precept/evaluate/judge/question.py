@@ -141,7 +141,9 @@ def _pair(
     questions: Sequence[Question], responses: Sequence[Response]
 ) -> tuple[dict[str, Response], dict[str, list[str]]]:
     by_id = all(q.named for q in questions) and all(r.id is not None for r in responses)
-    known = {(q.id if by_id else q.turns[0].strip()): q.id for q in questions}
+    keys = [q.id if by_id else q.turns[0].strip() for q in questions]
+    known = {key: q.id for key, q in zip(keys, questions, strict=True)}
+    alike = [q.id for key, q in zip(keys, questions, strict=True) if known[key] != q.id]
     found: dict[str, Response] = {}
     unknown, again = [], []
     for response in responses:
@@ -154,7 +156,8 @@ def _pair(
             again.append(name)
         else:
             found[place] = response
-    return found, {"answers to no question": unknown, "answered more than once": again}
+    same = "a later question has the same text, so that they need ids"
+    return found, {same: alike, "answers to no question": unknown, "answered more than once": again}
 
 
 def _read_all(
