@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import WordCounter
 
 from precept.records.instructions.dialogue_text import dialogue_block, draw_reply, list_dialogue, read_turns
 from precept.records.instructions.flan import FlanSettings
@@ -19,16 +20,6 @@ from precept.records.problems import RowProblem
 from precept.types import Conversation
 
 TURNS = ("Hi.", "Hello.", "Tea?", "Yes.")
-
-
-class CountWords:
-    """Words for tokens."""
-
-    def __call__(self, text: str) -> int:
-        return len(text.split())
-
-    def cut(self, text: str, length: int) -> str:
-        return " ".join(text.split()[:length])
 
 
 def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> str:
@@ -128,7 +119,7 @@ def test_the_next_turn_is_asked_and_from_a_reply_what_was_said_before(tmp_path: 
 
 def test_few_shot_dialogues_show_other_dialogues(tmp_path: Path) -> None:
     settings = FlanCollectionSettings(zero_shot_share=0, without=("inversion",), rows=60)
-    built = build([write(tmp_path, "talks.jsonl", talks(30))], settings, count_tokens=CountWords())
+    built = build([write(tmp_path, "talks.jsonl", talks(30))], settings, count_tokens=WordCounter())
     assert built.train
     for row in built.train:
         own = row.source.row - 1

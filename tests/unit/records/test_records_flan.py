@@ -54,8 +54,8 @@ def test_slots_are_filled_once_and_braces_in_values_stay() -> None:
 
 
 def test_without_options_a_template_loses_the_list_and_the_breaks_before_it() -> None:
-    # the three places, tried in the order of the collection's code
-    for inputs in ("Q\n\n{options_}", "Q\n{options_}", "Q{options_}"):
+    # the four places, tried in the order of the collection's code
+    for inputs in ("Q\n\n{options_}", "Q\n{options_}", "Q{options_}", "Q\n\n{options_str}"):
         assert Pattern(inputs).without_options() == Pattern("Q")
 
 
@@ -258,6 +258,7 @@ def test_rows_with_inputs_and_targets_are_prompts_or_have_a_definition(tmp_path:
         ({"answer": None, "label": 2}, "no-label", "label 2 counts beyond its 2 options"),
         ({"answer": None, "label": -1}, "no-label", "label -1"),
         ({"answer": None}, "no-answer", "no answer"),
+        ({"answer": float("nan"), "options": None}, "no-answer", "no answer"),  # of a table
         ({"answer": " ", "options": None}, "empty-answer", "empty answer"),
         ({"options": None}, "unknown-field", "no field 'options_', which a template of 'nli' has"),
         ({"premise": None}, "unknown-field", "no text in the field 'premise'"),
@@ -370,6 +371,22 @@ def test_a_bad_plan_is_an_error(tmp_path: Path, text: str | None, code: str) -> 
     with pytest.raises(InputError) as caught:
         build([write(tmp_path, "rte.jsonl", NLI)], FlanSettings(tasks=plan))
     assert caught.value.code == code
+
+
+def test_a_task_file_without_instances_is_refused_and_so_is_an_instance_without_input(tmp_path: Path) -> None:
+    task = {"Definition": ["Say it."], "Positive Examples": []}
+    empty = write(tmp_path, "task1_x.json", {**task, "Instances": []})
+    some = [{"input": "i", "output": ["o"]}, {"output": ["p"]}, "q"]
+    paths = [empty, write(tmp_path, "task2_x.json", {**task, "Instances": some})]
+    built = build(paths, FlanSettings(templates_per_task=1))
+    assert [texts(row) for row in built.train] == [("Say it.\n\ni", "o")]
+    assert {(Path(r.file).name, r.row, r.code) for r in built.refused} == {
+        ("task1_x.json", None, "empty-task"),
+        ("task2_x.json", 2, "unknown-field"),
+        ("task2_x.json", 3, "not-an-object"),
+    }
+    nothing = build([empty], FlanSettings(held_out="entailment"))  # that there is no row goes before the hold-out
+    assert (list(nothing.train), [refusal.code for refusal in nothing.refused]) == ([], ["empty-task"])
 
 
 def test_bad_files_and_rows_are_refused_and_the_rest_is_read(tmp_path: Path) -> None:

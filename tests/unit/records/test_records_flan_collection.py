@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import WordCounter
 
 from precept.errors import InputError
 from precept.records import load
@@ -21,18 +22,7 @@ from precept.records.instructions.options_text import collection_table, list_opt
 from precept.records.problems import RowProblem
 from precept.types import Conversation
 
-
-class CountWords:
-    """Words for tokens."""
-
-    def __call__(self, text: str) -> int:
-        return len(text.split())
-
-    def cut(self, text: str, length: int) -> str:
-        return " ".join(text.split()[:length])
-
-
-WORDS = CountWords()
+WORDS = WordCounter()
 
 
 def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> str:

@@ -121,6 +121,8 @@ def test_whole_conversations_that_repeat_are_counted_and_dropped_on_request(tmp_
     named = built.report["duplicates"]["says the same as an earlier conversation"]
     assert named == {"count": 1, "rows": [f"{tmp_path}/chats.jsonl row 2: as {tmp_path}/chats.jsonl row 1"]}
     assert [row.source.row for row in made(tmp_path, *rows, duplicates="drop").train] == [1, 3]
+    twice = [str(tmp_path / "chats.jsonl")] * 2  # the same rows of the same file again
+    assert len(build(twice, ConversationsSettings(duplicates="drop")).train) == 2
     tools = [{"name": "look"}], [{"name": "hear"}]
     assert made(tmp_path, *({**rows[0], "tools": json.dumps(held)} for held in tools)).report["duplicates"] == {}
 

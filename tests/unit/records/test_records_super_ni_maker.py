@@ -53,6 +53,10 @@ def test_the_english_track_tests_english_tasks_of_the_held_out_categories() -> N
     }
 
 
+def test_the_task_of_bad_data_is_left_out_whatever_is_held_out() -> None:
+    assert parts(track="all", categories=())["task1415_youtube"] == "excluded"
+
+
 def test_the_cross_lingual_track_tests_the_others_and_trains_on_all_languages() -> None:
     found = parts(track="xlingual")
     assert found["task5_de_nli"] == "test"

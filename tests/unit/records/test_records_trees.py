@@ -166,6 +166,18 @@ def test_records_that_are_no_tree_are_refused(tmp_path: Path) -> None:
     ]
 
 
+def test_a_tree_that_is_there_twice_is_refused_the_second_time(tmp_path: Path) -> None:
+    nameless = tree({**asked("q", said("b")), "message_id": None})
+    built = made(tmp_path, tree(asked("p", said("a"))), tree(asked("p", said("a"))), nameless, nameless)
+    assert [(refusal.row, refusal.code) for refusal in built.refused] == [(2, "message-twice")]
+    assert paths(built) == ["pA", "qB", "qB"]  # without an id nothing tells them apart from others
+
+
+def test_a_rank_that_is_no_number_is_none(tmp_path: Path) -> None:
+    prompt = asked("p", said("a", rank=1e400), said("b", rank=0))
+    assert paths(made(tmp_path, tree(prompt), max_rank=3)) == ["pB"]
+
+
 def test_a_tree_may_be_deep(tmp_path: Path) -> None:
     rows = [
         {"message_id": str(i), "parent_id": str(i - 1) if i else None, "role": role, "text": f"{i} t"}

@@ -191,7 +191,9 @@ class _Pass:
             return f"answers of fewer than {wanted.min_chars} characters"
         digest = text_digest(row) + canonical_json(list(row.tools))
         place = f"{row.source.file} row {row.source.row}"
-        if (first := self._first.setdefault(digest, place)) != place:
+        first = self._first.get(digest)
+        self._first.setdefault(digest, place)
+        if first is not None:
             self.duplicates.add("says the same as an earlier conversation", row.source, detail=f"as {first}")
             if wanted.duplicates == "drop":
                 return "a duplicate"

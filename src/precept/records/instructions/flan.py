@@ -83,6 +83,8 @@ def build(paths: Sequence[str], settings: FlanSettings, *, count_tokens: CountTo
     Raises InputError for plans, templates and splits that cannot be used.
     """
     tasks, refused = read_tasks(paths, plan=settings.tasks, kind=settings.kind, templates=settings.templates)
+    if not tasks and refused:
+        return Built(train=(), refused=refused)
     by_name = {task.name: task for task in tasks}
     split = choose_split({task.name: task.clusters for task in tasks}, settings)
     report: dict[str, Any] = {"tasks": {}, "left_out": sorted(by_name.keys() - {*split.train, *split.test})}

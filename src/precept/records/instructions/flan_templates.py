@@ -25,8 +25,9 @@ SLOT = re.compile(r"\{(\w+)\}")
 OPTIONS_SLOT = "options_"
 ANSWER_SLOT = "answer"
 DIALOGUE_SLOT = "dialog_"
-OPTIONS_PLACES = ("\n\n{options_}", "\n{options_}", "{options_}")
-"""What a template without options lacks, tried in this order (Flan Collection, templates.py)."""
+OPTIONS_PLACES = ("\n\n{options_}", "\n{options_}", "{options_}", "\n\n{options_str}")
+"""What a template without options lacks, tried in this order (Flan Collection, templates.py). The last is a list of
+options that the row holds as text, as ReCoRD's do."""
 
 
 @dataclass(frozen=True)

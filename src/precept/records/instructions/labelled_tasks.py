@@ -251,9 +251,13 @@ def _task(
             do="name one of these",
         )
     examples = []
+    worked: dict[int, tuple[WorkedExample, ...]] = {}  # by the list that all rows of a file share
     for row in rows:
+        listed = row.columns.get(POSITIVE_EXAMPLES)
+        if id(listed) not in worked:
+            worked[id(listed)] = _worked(listed)
         try:
-            examples.append(_example(row, entry, templates))
+            examples.append(replace(_example(row, entry, templates), worked=worked[id(listed)]))
         except RowProblem as problem:
             refused.append(row.refusal(problem))
     clusters = (entry.cluster,) if isinstance(entry.cluster, str) else tuple(entry.cluster or ())
@@ -317,7 +321,7 @@ def _example(row: RawRecord, entry: TaskPlan, templates: TemplateSet) -> Example
     for slot in templates.slots:
         if slot != DIALOGUE_SLOT:
             values[slot] = _field(row.columns, slot, _names(slot, entry, templates))
-    return Example(values, options, answers, row.source, turns, _worked(row.columns.get(POSITIVE_EXAMPLES)))
+    return Example(values, options, answers, row.source, turns)
 
 
 def _names(slot: str, entry: TaskPlan, templates: TemplateSet) -> Sequence[str]:

@@ -18,6 +18,7 @@ FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`|https?://\S+", re.DOTALL)
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 MIN_SHARE = 0.12  # of the words that are a language's function words: running text has 0.25 to 0.5
 LOOKED_AT = 5000  # characters: the language is plain by then
+SEARCHED = 20 * LOOKED_AT  # characters in which so many that are no code are looked for
 DENSE = 4  # a Han, kana or Hangul character says about as much as four letters
 
 SCRIPTS = {
@@ -73,7 +74,7 @@ def detect_language(text: str) -> str:
 
     Code in backticks does not count, and of long texts only the first characters do.
     """
-    text = FENCED.sub(" ", text)[:LOOKED_AT]
+    text = FENCED.sub(" ", text[:SEARCHED])[:LOOKED_AT]
     if text.isascii():
         return _by_function_words(text)
     letters = Counter({script: len(pattern.findall(text)) for script, pattern in COUNTED.items()})

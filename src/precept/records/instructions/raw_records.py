@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,8 @@ from precept.records.parse_json import RawRows
 from precept.records.problems import FileProblem, RowProblem, kind_of
 from precept.types import Refusal, Source
 
-TASK_FILES = {"Instances": ("Definition", "Positive Examples"), "examples": ()}
+INSTANCES = "Instances"
+TASK_FILES = {INSTANCES: ("Definition", "Positive Examples"), "examples": ()}
 """Documents that hold their rows under a key -> the keys that go along with every row."""
 
 
@@ -79,7 +81,10 @@ def _rows(name: str, stem: str, raw: RawRows) -> Iterator[RawRecord | Refusal]:
     rows: list[tuple[int, Any]] = list(raw.refused)
     for number, record in zip(raw.numbers, raw.records, strict=True):
         held = _instances(record)
-        rows += [(number, record)] if held is None else enumerate(held, len(rows) + 1)
+        if held == []:
+            rows.append((number, FileProblem("empty-task", "the task has no instances")))
+        else:
+            rows += [(number, record)] if held is None else enumerate(held, len(rows) + 1)
     for number, record in sorted(rows, key=lambda row: row[0]):
         try:
             if isinstance(record, RowProblem):
@@ -88,21 +93,30 @@ def _rows(name: str, stem: str, raw: RawRows) -> Iterator[RawRecord | Refusal]:
                 raise RowProblem("not-an-object", f"row is {kind_of(record)}, not an object with columns")
             digest = record_hash(record, salt=stem)
         except RowProblem as problem:
-            yield Refusal(name, number, problem.reason, problem.code)
+            row = None if isinstance(problem, FileProblem) else number
+            yield Refusal(name, row, problem.reason, problem.code)
             continue
         source = Source(name, number, digest, _label(record, LICENCE_COLUMNS), _label(record, ID_COLUMNS))
         yield RawRecord(record, source, stem)
 
 
 def _instances(document: Any) -> list[Any] | None:
-    """The rows that a task document holds, each with what the document says of all of them; None of any other row."""
+    """The rows that a task document holds, each with what the document says of all of them; None of any other row.
+
+    ``examples`` may be a column of any row, so all of them must be rows with an input there.
+    """
     for key, along in TASK_FILES.items():
         held = document.get(key) if isinstance(document, dict) else None
-        if isinstance(held, list) and held and all(isinstance(row, dict) and "input" in row for row in held):
+        if not isinstance(held, list):
+            continue
+        if key == INSTANCES and not held:
+            return []
+        inputs = [isinstance(row, dict) and "input" in row for row in held]
+        if any(inputs) if key == INSTANCES else inputs and all(inputs):
             shared = {name: document[name] for name in along if name in document}
             if licence := document.get("Instance License"):
                 shared["license"] = ", ".join(map(str, licence)) if isinstance(licence, list) else licence
-            return [{**shared, **row} for row in held]
+            return [{**shared, **row} if isinstance(row, dict) else row for row in held]
     return None
 
 
@@ -112,7 +126,8 @@ def _label(record: Mapping[str, Any], names: Sequence[str]) -> str | None:
 
 
 def as_text(value: Any) -> str | None:
-    """A field as text: texts as they are, numbers and true/false as JSON writes them; None of anything else."""
+    """A field as text: texts as they are, numbers and true/false as JSON writes them; None of anything else, such as the
+    NaN that tables write for nothing."""
     if isinstance(value, str):
         return value
-    return json.dumps(value) if isinstance(value, bool | int | float) else None
+    return json.dumps(value) if isinstance(value, bool | int | float) and math.isfinite(value) else None

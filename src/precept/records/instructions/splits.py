@@ -29,7 +29,7 @@ HELD_OUT_CATEGORIES = (
     "Grammar Error Correction",
 )
 """The 12 categories that Super-NaturalInstructions holds out."""
-BAD_TASK = "task1415_"  # its data is bad, and the released split leaves it out of the evaluation
+BAD_TASK = "task1415_"  # its data is bad, and the released split leaves it out
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ def split_by_category(
 
 
 def _place(task: TaskFacts, candidate: bool, sources: set[str], track: Track) -> Placed:
+    if task.name.startswith(BAD_TASK):
+        return Placed("excluded", "its data is bad")
     if not candidate:
         if shared := sorted(sources & set(task.sources)):
             return Placed("excluded", f"shares the source {shared[0]} with a test task")
         if track == "english" and not task.english:
             return Placed("excluded", "not English")
         return Placed("train")
-    if task.name.startswith(BAD_TASK):
-        return Placed("excluded", "its data is bad")
     if track == "english" and not task.english:
         return Placed("excluded", "of a test category, not English")
     if track == "xlingual" and task.english:

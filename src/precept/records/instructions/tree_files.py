@@ -8,6 +8,7 @@ and ``review_result`` (false: rejected).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,14 +38,20 @@ class Node:
 
 
 def read_trees(records: Sequence[RawRecord]) -> tuple[list[Node], list[Refusal]]:
-    """The roots of all trees in the order of the file, nested ones first, and the records that are part of none."""
+    """The roots of all trees in the order of the file, nested ones first, and the records that are part of none or that
+    repeat a tree."""
     roots: list[Node] = []
+    known: set[str] = set()
     refused: list[Refusal] = []
     flat: list[tuple[RawRecord, Node]] = []
     for record in records:
         try:
             if isinstance(record.columns.get("prompt"), dict):
-                roots.append(_read_nested(record))
+                root = _read_nested(record)
+                if root.id and root.id in known:
+                    raise RowProblem("message-twice", f"message {root.id!r:.60} is there twice")
+                known.add(root.id)
+                roots.append(root)
             elif "message_id" in record.columns and "text" in record.columns:
                 flat.append((record, _read_node(record.columns, record.source, record.columns)))
             else:
@@ -85,9 +92,9 @@ def _read_node(columns: Mapping[str, Any], source: Source, tree: Mapping[str, An
         columns.get("lang"),
         tree.get("tree_state"),
     )
-    rank = _number(columns.get("rank"))
+    rank, named = _number(columns.get("rank")), columns.get("message_id")
     node = Node(
-        id=str(columns.get("message_id", "")),
+        id="" if named is None else str(named),
         role=ROLES.get(role, "") if isinstance(role, str) else "",
         text=text if isinstance(text, str) else "",
         source=source,
@@ -109,8 +116,9 @@ def _read_node(columns: Mapping[str, Any], source: Source, tree: Mapping[str, An
 
 def _number(value: object) -> float | None:
     """A number; None of anything else, NaN (as tables write nothing) included."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and value == value
-    return float(value) if good else None  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _quality(labels: object) -> float | None:
