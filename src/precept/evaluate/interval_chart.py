@@ -20,6 +20,7 @@ LEAST_WIDTH, INSET = 460.0, 22.0
 SLOT = 72.0
 """The least room of a word on the horizontal axis; more words make a wider chart."""
 LEGEND_ROW, SWATCH = 20.0, 26.0
+CHANCE = "chance"
 APART = 6.0
 """Between the marks of neighbouring lines at one place, so that their intervals can be told apart."""
 
@@ -112,7 +113,7 @@ def interval_chart(
     inset = 0.0 if scale.words else INSET
     xs = [LEFT + inset + place * (across - 2 * inset) for place in scale.places]
     up = Axis(round_ticks(*reach), TOP + PLOT, -PLOT)
-    rows = list(_legend_rows([line.name for line in lines], width))
+    rows = list(_legend_rows([*(line.name for line in lines), "" if chance is None else CHANCE], width))
     height = TOP + PLOT + 48 + LEGEND_ROW * len(rows)
     return element(
         "svg",
@@ -125,7 +126,11 @@ def interval_chart(
         *_places(scale, xs, width),
         *_chance(chance, up, width),
         *(_drawn(line, number, len(lines), xs, up) for number, line in enumerate(lines)),
-        *(entry for row, names in enumerate(rows) for entry in _legend(names, TOP + PLOT + 62 + LEGEND_ROW * row)),
+        *(
+            _entry(*entry, TOP + PLOT + 62 + LEGEND_ROW * place, len(lines))
+            for place, row in enumerate(rows)
+            for entry in row
+        ),
         viewBox=f"0 0 {width:g} {height:g}",
         role="img",
         class_="study-chart",
@@ -178,7 +183,6 @@ def _chance(chance: float | None, up: Axis, width: float) -> Iterator[Markup]:
     if chance is not None:
         y = up.place(chance)
         yield element("line", x1=LEFT, x2=width - RIGHT, y1=y, y2=y, class_="chance")
-        yield element("text", "chance", x=width - RIGHT, y=y - 5, text_anchor="end")
 
 
 def _drawn(line: Line, number: int, lines: int, xs: Sequence[float], up: Axis) -> Markup:
@@ -222,11 +226,15 @@ def _legend_rows(names: Sequence[str], width: float) -> Iterator[list[tuple[int,
         yield row
 
 
-def _legend(entries: Sequence[tuple[int, str, float]], y: float) -> Iterator[Markup]:
-    for number, name, x in entries:
-        swatch = element("polyline", points=f"{x:g},{y - 4:g} {x + 18:g},{y - 4:g}")
-        yield element("g", swatch, _mark(number, x + 9, y - 4), class_=f"c{number % len(COLOURS)}")
-        yield element("text", name, x=x + SWATCH, y=y)
+def _entry(number: int, name: str, x: float, y: float, lines: int) -> Markup:
+    """A line's look beside its name; behind all ``lines`` stands that of chance."""
+    ends = {"x1": x, "x2": x + 18, "y1": y - 4, "y2": y - 4}
+    if number == lines:
+        swatch = element("line", **ends, class_="chance")
+    else:
+        both = element("line", **ends), _mark(number, x + 9, y - 4)
+        swatch = element("g", *both, class_=f"c{number % len(COLOURS)}")
+    return element("g", swatch, element("text", name, x=x + SWATCH, y=y))
 
 
 def spread_out(numbers: Sequence[float], *, log: bool) -> tuple[float, ...]:

@@ -21,6 +21,8 @@ from precept.evaluate.statistics import Values, interval_of_means, sign_flip_p
 Key: TypeAlias = tuple[str, ...]
 """What makes an item the same in two evaluations: task, id, references, and which of several with all these it is."""
 Scalar: TypeAlias = str | int | float | bool | None
+LONGEST = 60
+"""Characters of the references that an error shows."""
 NO_SPREAD = 1e-12
 """Runs nearer to each other than this are equal; sums of the same numbers differ in their last bits."""
 
@@ -199,13 +201,8 @@ def find_points(layout: Layout, cells: Sequence[Scored]) -> list[Point]:
 
 
 def find_mean(cells: Sequence[Scored]) -> Estimate:
-    """The mean of repeated evaluations. Where they asked different items, all of these are resampled."""
-    strata = []
-    for name in dict.fromkeys(name for cell in cells for name in cell.strata):
-        own = [cell.strata[name] for cell in cells if name in cell.strata]
-        values = [stratum.values for stratum in own]
-        same = all(stratum.keys == own[0].keys for stratum in own)
-        strata.append(np.mean(values, axis=0) if same else np.concatenate(values))
+    """The mean of repeated evaluations."""
+    strata = _by_items([cell.strata for cell in cells])
     return _estimate([cell.value for cell in cells], strata, lowest=0.0, highest=1.0)
 
 
@@ -231,28 +228,43 @@ def find_contrast(layout: Layout, cells: Sequence[Scored], contrast: Contrast, *
     """The contrast on the same items, run by run and item by item, averaged over the axes that it leaves open.
 
     Axes on the page are conditions: a run averages over them. Every combination of values off the page is a run.
-    Raises InputError for evaluations whose items differ.
+    Raises InputError where the evaluations under one condition have different items.
     """
     chosen = [cell for cell in _at(cells, contrast.fixed) if cell.at[contrast.axis] in contrast.weights]
-    _refuse_other_items(chosen)
     open_axes = [axis.name for axis in layout.repeats if axis.name not in contrast.fixed and axis.name != contrast.axis]
-    by_run: dict[tuple[str, ...], list[Scored]] = {}
+    by_condition: dict[tuple[str, ...], list[Scored]] = {}
     for cell in chosen:
-        by_run.setdefault(tuple(cell.at[name] for name in open_axes), []).append(cell)
-    # Every value of the contrasted axis comes as often as any other: the grid is complete.
-    share = len(contrast.weights) / len(chosen)
-    weights = [contrast.weights[cell.at[contrast.axis]] for cell in chosen]
-    runs = [
-        len(by_run) * share * sum(contrast.weights[cell.at[contrast.axis]] * cell.value for cell in own)
-        for own in by_run.values()
-    ]
-    strata = [
-        # Rounded, so that items without a difference have exactly none.
-        np.round(share * np.tensordot(weights, [cell.strata[name].values for cell in chosen], axes=1), 12)
-        for name in chosen[0].strata
-    ]
-    found = _estimate(runs, strata, lowest=-contrast.reach, highest=contrast.reach, seed=seed)
+        condition = tuple(cell.at[axis.name] for axis in layout.axes if axis.name != contrast.axis)
+        by_condition.setdefault(condition, []).append(cell)
+    runs: dict[tuple[str, ...], list[float]] = {}
+    for own in by_condition.values():
+        value = sum(contrast.weights[cell.at[contrast.axis]] * cell.value for cell in own)
+        runs.setdefault(tuple(own[0].at[name] for name in open_axes), []).append(value)
+    strata = _by_items([_contrasted(own, contrast) for own in by_condition.values()])
+    means = [sum(values) / len(values) for values in runs.values()]
+    found = _estimate(means, strata, lowest=-contrast.reach, highest=contrast.reach, seed=seed)
     return replace(found, p=_p(found, strata, seed))
+
+
+def _contrasted(cells: Sequence[Scored], contrast: Contrast) -> dict[str, Stratum]:
+    """The contrast of each item under one condition."""
+    _refuse_other_items(cells)
+    weights = [contrast.weights[cell.at[contrast.axis]] for cell in cells]
+    return {
+        name: Stratum(own.keys, np.tensordot(weights, [cell.strata[name].values for cell in cells], axes=1))
+        for name, own in cells[0].strata.items()
+    }
+
+
+def _by_items(parts: Sequence[Mapping[str, Stratum]]) -> list[Values]:
+    """Items averaged over the parts that hold the same ones. Others, of another condition or drawn by another seed,
+    are a stratum of their own."""
+    found: dict[tuple[str, tuple[Key, ...]], list[Values]] = {}
+    for part in parts:
+        for name, stratum in part.items():
+            found.setdefault((name, stratum.keys), []).append(stratum.values)
+    # Rounded, so that items without a difference have exactly none.
+    return [np.round(np.mean(values, axis=0), 12) for values in found.values()]
 
 
 def _at(cells: Sequence[Scored], place: Mapping[str, str]) -> list[Scored]:
@@ -302,5 +314,5 @@ def _first_difference(one: Scored, other: Scored) -> str:
         return "the same items in other tasks"
     task, name, *references, _ = only[0]
     whose = one.folder if only[0] in ours else other.folder
-    told = f"'{name}' of {task} with the references {references} only in {whose}"
-    return f"{len(only):,} items that one alone has, such as {told}"
+    right = f" (right: {'; '.join(references)[:LONGEST]})" if references else ""
+    return f"{len(only):,} items that one alone has, such as '{name}' of {task}{right} in {whose}"

@@ -12,7 +12,7 @@ from precept.evaluate.interval_chart import Line, Mark, Scale, interval_chart, s
 from precept.evaluate.markup import Markup, element
 from precept.evaluate.page_parts import document, plain_table
 from precept.evaluate.score_tables import format_p
-from precept.evaluate.study import Estimate, Layout, Point, Scored
+from precept.evaluate.study import Estimate, Layout, Point, Scored, text_of
 from precept.evaluate.study_claims import Answered, Verdict, say
 
 VERDICTS: tuple[Verdict, ...] = ("agrees", "disagrees", "undecided", "untested")
@@ -114,7 +114,7 @@ def figures(study: Study) -> list[Markup]:
     scale, order = _scale(study)
     return [
         interval_chart(
-            [Line(name, tuple(marks)) for name, marks in _lines(panel, order)],
+            [Line(f"{study.layout.lines} {name}" if name else "", tuple(m)) for name, m in _lines(panel, order)],
             scale,
             title=panel.title,
             told=describe(study, panel),
@@ -164,12 +164,23 @@ def score_table(study: Study, panel: Panel) -> Table:
 
 def claim_table(study: Study) -> Table:
     """A row a claim."""
-    columns = ("source", "claim", "expected", "points", "95 % interval", "over items alone", "by run", "items", "p")
+    columns = (
+        "source",
+        "claim",
+        "compared",
+        "expected",
+        "points",
+        "95 % interval",
+        "over items alone",
+        "by run",
+        "items",
+        "p",
+    )
     rows = []
     for found in study.answers:
         claim, estimate = found.claim, found.estimate
         margin = f", margin {100 * claim.margin:.1f}" if claim.margin else ""
-        cells = [claim.source, claim.says, claim.expected + margin]
+        cells = [claim.source, claim.says, _compared_here(study, found), claim.expected + margin]
         if estimate is None:
             rows.append((*cells, *[""] * 7, f"untested: {found.untested}"))
             continue
@@ -179,7 +190,7 @@ def claim_table(study: Study) -> Table:
         p = "" if estimate.p is None else format_p(estimate.p).removeprefix("= ")
         corrected = "" if found.p_holm is None else format_p(found.p_holm).removeprefix("= ")
         rows.append((*cells, points, interval, items, runs, f"{estimate.n:,}", p, corrected, found.verdict))
-    return Table((*columns, "p by Holm", "verdict"), tuple(rows), frozenset({3, 4, 5, 7, 8, 9}))
+    return Table((*columns, "p by Holm", "verdict"), tuple(rows), frozenset({4, 5, 6, 8, 9, 10}))
 
 
 def cell_table(study: Study) -> Table:
@@ -236,6 +247,17 @@ def _claim(found: Answered) -> dict[str, Any]:
         numbers["detectable"] = found.detectable
     own = {"group": found.group, "metric": found.metric, "verdict": found.verdict}
     return {**found.claim.model_dump(by_alias=True, exclude_none=True), **own, **numbers}
+
+
+def _compared_here(study: Study, found: Answered) -> str:
+    claim = found.claim
+    sides = (
+        f"{claim.axis}, first to last" if claim.trend else f"{claim.axis} {text_of(claim.of)} - {text_of(claim.with_)}"
+    )
+    held = [f"{name} {text_of(value)}" for name, value in claim.where.items()]
+    own = [found.group] if len(study.cells) > 1 or found.group not in study.cells else []
+    own += [found.metric] if found.metric != study.metric else []
+    return "; ".join([sides, *held, *own])
 
 
 def _numbers(found: Estimate) -> dict[str, Any]:

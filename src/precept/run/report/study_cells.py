@@ -75,7 +75,9 @@ def _read(folder: Path) -> _Evaluation:
     try:
         document = orjson.loads((folder / RESULT).read_bytes())
         asked = []
-        for (name, entry), file in zip(document["asked"].items(), document["item_files"], strict=True):
+        # What is asked again, as variants or with other seeds, comes in files behind these.
+        files = document["item_files"][: len(document["asked"])]
+        for (name, entry), file in zip(document["asked"].items(), files, strict=True):
             items = read_items(folder / file)
             if len(items) != entry["items"]:
                 raise ValueError(f"{len(items)} of {entry['items']} items in {file}")
