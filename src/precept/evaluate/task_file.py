@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +15,7 @@ import yaml
 from precept.errors import InputError
 
 Place = tuple[int | str, ...]
+LARGEST = 100_000  # nodes of a file
 
 
 def nearest(word: str, valid: Sequence[str]) -> str:
@@ -34,7 +37,11 @@ class TaskFile:
         """Raises InputError for a file that is no YAML mapping or names a key twice."""
         try:
             text = path.read_text(encoding="utf-8")
-            root, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            if root is not None and _size(root, {}) > LARGEST:
+                raise ValueError("its aliases multiply it beyond any use")
+            values = yaml.safe_load(text)
+            json.dumps(values, ensure_ascii=False, default=str, skipkeys=True).encode()  # refuses half a character
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise InputError(
                 "not a YAML file",
@@ -81,6 +88,16 @@ class TaskFile:
         if not resolved.exists():
             raise self.error((key,), "no such data file", found=str(resolved), do="write it relative to the task file")
         return f"{resolved}{mark}{count}"
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Nodes of a document with its aliases written out; infinite where one holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        inner = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:

@@ -32,6 +32,8 @@ def test_every_suite_names_tasks_that_load_and_where_its_data_comes_from():
         (ENTRY + "task: x", "task-invalid", "did you mean 'tasks'?"),
         ("tasks:\n  - {task: references, dat: rows.jsonl}", "task-invalid", "did you mean 'data'?"),
         ("tasks:\n  - {task: references, data: rows.jsonl, limit: 0}", "task-invalid", "greater than or equal to 1"),
+        ("about: ''\nsource: \"\\uD800\"", "task-not-yaml", "surrogates not allowed"),
+        ("a: &x {b: *x}", "task-not-yaml", "aliases multiply it"),
         ("- a", "task-not-yaml", "mapping"),
     ],
 )
