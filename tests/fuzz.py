@@ -61,7 +61,7 @@ KINDS: dict[Case, int] = {
 
 
 def run_case(room: Room, seed: int, index: int, kinds: dict[Case, int]) -> tuple[str, list[str], str | None]:
-    """The kind of a case, its command, and what was wrong with how it ended, or None."""
+    """How a case ended (its kind and exit code), its command, and what was wrong with that, or None."""
     rng = random.Random(f"{seed}/{index}")
     shutil.rmtree(room.case, ignore_errors=True)
     room.case.mkdir()
@@ -71,12 +71,12 @@ def run_case(room: Room, seed: int, index: int, kinds: dict[Case, int]) -> tuple
     try:
         ended = precept(*words)
     except Hang:
-        return make.__name__, words, f"took longer than {SECONDS_A_CASE} s"
+        return f"{make.__name__} hung", words, f"took longer than {SECONDS_A_CASE} s"
     except Exception as error:  # noqa: BLE001 - the command line must let nothing through
-        return make.__name__, words, f"{type(error).__name__} came through: {error}"
+        return f"{make.__name__} broke", words, f"{type(error).__name__} came through: {error}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    return make.__name__, words, judge(ended)
+    return f"{make.__name__} {ended.code}", words, judge(ended)
 
 
 def judge(ended: Ended) -> str | None:
@@ -117,17 +117,17 @@ def main() -> int:
     for index in indices:
         if time.perf_counter() - began > chosen.seconds:
             break
-        kind, words, wrong = run_case(room, chosen.seed, index, kinds)
-        done[kind] += 1
+        end, words, wrong = run_case(room, chosen.seed, index, kinds)
+        done[end] += 1
         if wrong is not None:
             failed += 1
             print(
-                f"FAILED --seed {chosen.seed} --only {index} ({kind}): {' '.join(map(ascii, words))}\n    {wrong}",
+                f"FAILED --seed {chosen.seed} --only {index} ({end}): {' '.join(map(ascii, words))}\n    {wrong}",
                 flush=True,
             )
     seconds = time.perf_counter() - began
-    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(done.items()))
-    print(f"{done.total()} cases in {seconds:.0f} s ({done.total() / seconds:.0f} a second), {failed} failed: {kinds}")
+    ends = ", ".join(f"{end}: {count}" for end, count in sorted(done.items()))
+    print(f"{done.total()} cases in {seconds:.0f} s ({done.total() / seconds:.0f} a second), {failed} failed. {ends}")
     if chosen.only is None:
         shutil.rmtree(folder)
     return int(failed > 0)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.fuzz_cases import BBH, SUPER_NI, data_file
+from tests.fuzz_cases import BBH, ROWS, SUPER_NI, data_file
 from tests.fuzz_mutation import ODD_VALUES, Room, mutate_bytes, mutate_value
 
 NOBODY = "http://127.0.0.1:9/v1"
@@ -191,19 +191,24 @@ def step_case(room: Room, rng: random.Random) -> list[str]:
         path = data_file(room.case, rng)
     keys = [*maker.settings.model_fields, "tokenizer", "bad_rows", "odd"]
     values = (*ODD_WORDS, "1", "2", "0.5", "[1]", "drop", "{a: 1}", str(path), "first", "all")
-    words = [f"{rng.choice(keys)}={rng.choice(values)}" for _ in range(rng.randrange(4))]
+    words = [f"{rng.choice(keys)}={rng.choice(values)}" for _ in range(rng.choice((0, 0, 0, 1, 2)))]
     return ["data", "make", maker.name, "-d", str(path), "-o", str(room.case / "out"), *words]
 
 
 def axes_case(room: Room, rng: random.Random) -> list[str]:
-    """A broken grid of steps whose first names a model that is not there."""
+    """A broken grid of steps: run with a model that is not there, or planned with one that is."""
     path = room.case / "grid.yaml"
-    _write_yaml(path, AXES, rng)
+    rows = room.case / "rows.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in ROWS[:1] * 4))
+    planned = rng.random() < 0.4
+    text = json.dumps(AXES)
+    if planned:
+        text = text.replace("MODEL", str(room.model)).replace("DATA", str(rows))
+    _write_yaml(path, json.loads(text), rng)
     keys = ("axes.seed", "axes.size", "axes.rate", "axes.odd", "axes.", "tune.seed", "adapt.lora_r", "scores.task")
     values = (*ODD_WORDS, "${size}", "${size.lora_r}", "${seed}", "tiny", "0", "1")
     odd = [f"{rng.choice(keys)}={rng.choice(values)}" for _ in range(rng.randrange(3))]
-    command = rng.choice((["run", str(path), "-o", str(room.case / "out")], ["plan", str(path)], ["check", str(path)]))
-    return [*command, *(odd if command[0] == "run" else ())]
+    return ["plan", str(path)] if planned else ["run", str(path), "-o", str(room.case / "out"), *odd]
 
 
 def _rows_file(stem: Path, bases: Sequence[dict[str, Any]], rng: random.Random, *, copies: int = 3) -> Path:
