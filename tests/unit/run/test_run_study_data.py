@@ -134,8 +134,10 @@ def test_a_task_file_without_wordings_is_refused_by_name(tmp_path: Path) -> None
     for name, wordings in (("none", None), ("empty", []), ("odd", [{"words": "x"}])):
         document = {"Definition": "x", "Wordings": wordings, "Instances": [{"input": "i", "output": ["o"]}]}
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    write_task(tmp_path, "place", "", wording="first")
+    write_task(tmp_path, "reasons", "", rationale=["since"])
     built = build([str(tmp_path)], WordedTasksSettings())
-    assert [refusal.code for refusal in built.refused] == ["no-wordings"] * 3
+    assert [refusal.code for refusal in built.refused] == ["no-wordings"] * 5
     assert not built.train
 
 

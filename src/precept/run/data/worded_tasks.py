@@ -63,6 +63,8 @@ def build(paths: Sequence[str], settings: WordedTasksSettings, *, count_tokens: 
     have none.
     """
     files = read_task_files(paths)
+    if not files.tasks:
+        return Built((), refused=files.refused)
     tasks: list[_Worded] = []
     chosen = _choose(files.tasks, settings)
     for task in chosen:
@@ -122,20 +124,23 @@ def _refuse_too_few(what: str, wanted: int | None, there: int) -> None:
 
 def _category(task: TaskFile) -> str:
     named = task.document.get("Categories")
-    return str(named[0]) if isinstance(named, list) and named else ""
+    return str(named[0]) if isinstance(named, list) and named else str(named or "")
 
 
 def _worded(
     task: TaskFile, usable: Sequence[Instance], records: Sequence[Any], settings: WordedTasksSettings
 ) -> _Worded:
-    """Raises FileProblem for a task without wordings."""
+    """Raises FileProblem for a file that is none of the bundled world's."""
     try:
         wordings = [Wording(**wording) for wording in task.document["Wordings"]]
         wordings[0].prompt("")
     except (KeyError, TypeError, IndexError):
         raise FileProblem("no-wordings", "no task of the bundled world: its 'Wordings' are none") from None
-    placed = {at: records[at]["wording"] for at in (one.place for one in usable) if "wording" in records[at]}
-    reasons = {at: records[at]["rationale"] for at in (one.place for one in usable) if records[at].get("rationale")}
+    places = [one.place for one in usable]
+    placed = {at: records[at]["wording"] for at in places if "wording" in records[at]}
+    reasons = {at: records[at]["rationale"] for at in places if records[at].get("rationale")}
+    if not all(isinstance(at, int) for at in placed.values()) or not all(isinstance(r, str) for r in reasons.values()):
+        raise FileProblem("no-wordings", "a 'wording' that is no number, or a 'rationale' that is no text")
     if settings.wordings_per_task is not None:
         wordings = wordings[: settings.wordings_per_task]
     return _Worded(task.name, wordings, usable, placed, reasons)
