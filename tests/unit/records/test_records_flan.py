@@ -125,6 +125,32 @@ def test_a_held_out_cluster_is_tested_and_those_that_it_excludes_are_left_out(tm
     assert built.test[0].options == ("yes", "no")
 
 
+def test_tested_rows_may_be_put_by_every_template(tmp_path: Path) -> None:
+    films = write(tmp_path, "sst2.jsonl", *[{"text": f"Fine {n}.", "answer": "good"} for n in range(12)])
+    path = write(tmp_path, "rte.jsonl", {**NLI, "id": "a"}, {**NLI, "id": "b"}, {**NLI, "premise": None})
+    settings = FlanSettings(held_out="entailment", list_options=False, test_templates="all", templates_per_task=3)
+    built = build([path, films], settings)
+    assert [row.task for row in built.test] == ["rte/1", "rte/1", "rte/2", "rte/2", "rte/3", "rte/3"]
+    assert len({texts(row)[0] for row in built.test}) == 3  # the two rows say the same
+    assert [row.source.id for row in built.test][1:3] == ["rte/1:b", "rte/2:a"]
+    assert built.report["tasks"]["rte"]["held_out"] == 6
+    assert [refusal.row for refusal in built.refused] == [3]
+
+
+def test_tested_rows_have_ids_of_their_own(tmp_path: Path) -> None:
+    """Rows numbered in each file begin with their task; evaluation would refuse the same id twice."""
+    films = write(tmp_path, "sst2.jsonl", *[{"text": f"Fine {n}.", "answer": "good"} for n in range(12)])
+    numbered_rows = [{**row, "id": n} for n, row in enumerate(numbered(2))]
+    paths = [write(tmp_path, f"{name}.jsonl", *numbered_rows) for name in ("rte", "cb")]
+    settings = FlanSettings(held_out="entailment", list_options=False)
+    assert [row.source.id for row in build([*paths, films], settings).test] == ["rte:0", "rte:1", "cb:0", "cb:1"]
+    assert [row.source.id for row in build([paths[0], films], settings).test] == ["0", "1"]
+    with pytest.raises(InputError) as caught:
+        build([write(tmp_path, "rte.jsonl", *numbered_rows, numbered_rows[1]), films], settings)
+    assert (caught.value.code, caught.value.where) == ("duplicate-ids", f"{tmp_path}/rte.jsonl row 3")
+    assert caught.value.found == f"'1', which {tmp_path}/rte.jsonl row 2 has too"
+
+
 def test_rows_above_the_cap_add_no_weight(tmp_path: Path) -> None:
     # golden 4 at a hundredth: sizes 10, 30 and 300, cap 30 -> 1/7, 3/7, 3/7
     paths = [write(tmp_path, f"{name}.jsonl", *numbered(n)) for name, n in (("cb", 10), ("rte", 30), ("snli", 300))]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from precept.errors import InputError
 from precept.types import Comparison, Conversation, Refusal
 
 
@@ -35,3 +36,31 @@ class Built:
     test: Sequence[Conversation] = ()
     report: dict[str, Any] = field(default_factory=dict)
     refused: Sequence[Refusal] = ()
+
+
+def named_apart(rows: Sequence[Conversation]) -> list[Conversation]:
+    """Test rows, which stand in one file later, with ids that tell them apart.
+
+    Where rows of several tasks have the same id, as rows numbered in each file do, all ids begin with their task. Raises
+    InputError where two rows of a task have the same id: evaluation could not tell them apart.
+    """
+    ids = [row.source.id for row in rows if row.source.id is not None]
+    if len(set(ids)) == len(ids):
+        return list(rows)
+    first: dict[str, Conversation] = {}
+    named = []
+    for row in rows:
+        source = row.source
+        if source.id is not None:
+            source = replace(source, id=f"{row.task}:{source.id}" if row.task else source.id)
+            assert source.id is not None
+            if (before := first.setdefault(source.id, row)) is not row:
+                raise InputError(
+                    "two rows to be tested have the same id",
+                    code="duplicate-ids",
+                    where=f"{source.file} row {source.row}",
+                    found=f"'{row.source.id}', which {before.source.file} row {before.source.row} has too",
+                    do="give each row an id of its own, or leave the column out",
+                )
+        named.append(replace(row, source=source))
+    return named

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, named_apart
 from precept.records.instructions.raw_records import RawRecord, read_raw_records
 from precept.records.instructions.tally import Tally
 from precept.records.problems import RowProblem
@@ -101,7 +101,7 @@ def build(paths: Sequence[str], settings: DollySettings, *, count_tokens: CountT
         "train": len(train),
         "test": len(test),
     }
-    return Built(train, test, report, refused)
+    return Built(train, named_apart(test), report, refused)
 
 
 def prompt_text(row: Conversation) -> str:

@@ -9,13 +9,14 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, named_apart
 from precept.records.instructions.flan_splits import (
     TaskSplit,
     hold_out_cluster,
@@ -52,6 +53,9 @@ class FlanSettings(Settings):
     assignment: Assignment = "round_robin"
     """Template i for row i of each group of as many rows as templates, the rest left out, as the released code does; or
     one drawn for each row."""
+    test_templates: Literal["round_robin", "all"] = "round_robin"
+    """Tested rows by one template after the other; or each by all, as the tasks NAME/1, NAME/2, ..., for the mean over
+    templates and the best one that the suite flan_heldout gives."""
     held_out: str | None = None
     """The cluster whose tasks become the test rows."""
     held_out_inside: Annotated[int, Field(ge=0)] | None = None
@@ -101,12 +105,11 @@ def build(paths: Sequence[str], settings: FlanSettings, *, count_tokens: CountTo
             entry |= {"used": len(made[task.name]), "without_a_template": len(examples) - len(pairs)}
             report["tasks"][task.name] = entry
         elif task.name in split.test:
-            pairs = [(example, patterns[place % len(patterns)]) for place, example in enumerate(task.examples)]
-            rows = put_all(task, pairs, refused)
+            rows = put_tested(task, patterns, settings.test_templates, refused)
             test += rows
             report["tasks"][task.name] = {**entry, "held_out": len(rows)}
     train = mix(made, settings, report, refused)
-    return Built(train=train, test=test, report=report, refused=refused)
+    return Built(train=train, test=named_apart(test), report=report, refused=list(dict.fromkeys(refused)))
 
 
 def choose_split(own: Mapping[str, Sequence[str]], settings: FlanSettings) -> TaskSplit:
@@ -166,6 +169,19 @@ def assign(
         return [(example, rng.choice(patterns)) for example in examples]
     whole = len(examples) // len(patterns) * len(patterns)
     return [(example, patterns[place % len(patterns)]) for place, example in enumerate(examples[:whole])]
+
+
+def put_tested(
+    task: LabelledTask, patterns: Sequence[Pattern], how: Literal["round_robin", "all"], refused: list[Refusal]
+) -> list[Conversation]:
+    """The tested rows of a task, none left over: template by template, or each row by one template."""
+    if how == "round_robin":
+        pairs = [(example, patterns[place % len(patterns)]) for place, example in enumerate(task.examples)]
+        return put_all(task, pairs, refused)
+    rows = []
+    for number, pattern in enumerate(patterns, 1):
+        rows += put_all(replace(task, name=f"{task.name}/{number}"), [(one, pattern) for one in task.examples], refused)
+    return rows
 
 
 def put_all(task: LabelledTask, pairs: Sequence[tuple[Example, Pattern]], refused: list[Refusal]) -> list[Conversation]:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, named_apart
 from precept.records.instructions.dialogue_text import list_dialogue
 from precept.records.instructions.few_shot_forms import Exemplar, Layout, assemble, draw_layout, prune, with_template
 from precept.records.instructions.flan_cells import (
@@ -87,7 +87,7 @@ def build(paths: Sequence[str], settings: FlanCollectionSettings, *, count_token
     mmlu = {task.name for task in known if is_mmlu_task(task)}
     left_out = sorted(mmlu) if mmlu and settings.mmlu_tasks == "leave_out" else []
     known = [task for task in known if task.examples and task.name not in left_out]
-    test = [row for task in known for row in _test_rows(task, settings.test_rows_per_task)]
+    test = named_apart([row for task in known for row in _test_rows(task, settings.test_rows_per_task)])
     tasks = [
         replace(task, examples=task.examples[: len(task.examples) - settings.test_rows_per_task])
         for task in known

@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field as Bound
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, named_apart
 from precept.records.instructions.splits import Placed, draw_tasks, refuse_unknown, split_by_name
 from precept.records.instructions.task_files import Instance, TaskFile, TaskFiles, TaskInstances, read_task_files
 from precept.records.problems import FileProblem
@@ -94,7 +94,9 @@ def build(
             continue
         (test if where.part == "test" else train).extend(rows)
     parts = {part: sum(where.part == part for where in placed.values()) for part in ("train", "test", "excluded")}
-    return Built(train, test, {"fields": list(settings.fields), "split": parts, "tasks": report}, files.refused)
+    return Built(
+        train, named_apart(test), {"fields": list(settings.fields), "split": parts, "tasks": report}, files.refused
+    )
 
 
 def _rows(

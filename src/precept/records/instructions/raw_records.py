@@ -126,8 +126,8 @@ def _label(record: Mapping[str, Any], names: Sequence[str]) -> str | None:
 
 
 def as_text(value: Any) -> str | None:
-    """A field as text: texts as they are, numbers and true/false as JSON writes them; None of anything else, such as the
-    NaN that tables write for nothing."""
+    """A field as text: texts as they are, numbers and true/false as JSON writes them; None of anything else, NaN (as
+    tables write nothing) included."""
     if isinstance(value, str):
         return value
     return json.dumps(value) if isinstance(value, bool | int | float) and math.isfinite(value) else None
