@@ -63,9 +63,12 @@ def print_quickstart(result: dict[str, Any]) -> None:
 
 
 def print_recipe(result: dict[str, Any]) -> None:
-    """A line a step."""
+    """A line a step, and what studies found."""
     for step in result["steps"]:
         STDOUT.print(f"{step['name']}: {step['state']} -> {step['output']}", markup=False)
+        if step["uses"] == "study":
+            for told in (*step["result"]["sentences"], f"the page: {step['result']['page']}"):
+                STDOUT.print(f"    {told}", markup=False)
 
 
 def print_report(result: dict[str, Any]) -> None:

@@ -168,6 +168,9 @@ DOLLY = [
 ]
 
 
+TUNED = {"chat_template": "chatml", "batch_size": 8, "sample_answers": 0}
+
+
 def run(recipe: Path, output: Path, *words: str) -> list[dict[str, Any]]:
     ended = precept("run", recipe, "-o", output, "--json", *words)
     assert ended.code == 0, ended.err
@@ -279,6 +282,8 @@ def test_a_study_compares_every_instance_of_an_evaluation_and_is_made_again_with
     steps = run(recipe, tmp_path / "out")
     assert [step["name"] for step in steps] == ["ask"] * 4 + ["page", "one", "one"]
     assert all((Path(step["output"]) / "study.html").is_file() for step in steps[4:])
+    told = precept("run", recipe, "-o", tmp_path / "out").out
+    assert f"page: reused -> {tmp_path / 'out' / 'page'}\n    the page: {steps[4]['output']}/study.html\n" in told
     assert "asked in vicuna" in (tmp_path / "out" / "one" / "template=vicuna" / "study.html").read_text()
     assert {step["state"] for step in run(recipe, tmp_path / "out")} == {"reused"}
     (tmp_path / "out" / "ask" / "length=1,template=vicuna" / "COMPLETED").unlink()
@@ -309,9 +314,6 @@ def test_a_wrong_study_is_refused_before_anything_runs(tmp_path: Path, keys: str
     ended = precept("run", tmp_path / "r.yaml", "-o", tmp_path / "out")
     assert ended.code == 2 and all(said in ended.err for said in says), ended.err
     assert not (tmp_path / "out").exists()
-
-
-TUNED = {"chat_template": "chatml", "batch_size": 8, "sample_answers": 0}
 
 
 def test_instances_that_differ_in_the_seed_alone_are_looked_at_once(

@@ -6,15 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
 from precept.errors import InputError
+from precept.evaluate.study import Scalar, text_of
 from precept.run.recipe.nodes import line_of, read_mapping, read_value
 from precept.run.settings import SHORT, read_scalar, unknown_key
-
-Scalar: TypeAlias = str | int | float | bool | None
 
 AXIS_NAME = re.compile(r"\w[\w-]{0,99}")
 NOT_IN_FOLDERS = re.compile(r"[^\w.-]")
@@ -47,11 +46,6 @@ class Axis:
         """The keys behind each name; empty where the values are scalars."""
         first = next(iter(self.values.values()))
         return tuple(first) if isinstance(first, Mapping) else ()
-
-
-def text_of(value: Scalar) -> str:
-    """A value inside a longer text: as YAML writes it, without quotes."""
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else "null" if value is None else str(value)
 
 
 def folder_of(axes: Mapping[str, Scalar]) -> str:

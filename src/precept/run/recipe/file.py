@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from precept.errors import InputError
-from precept.run.recipe.axes import Axis, Scalar, folder_of, read_axes, refuse_step_names, text_of, with_overrides
+from precept.evaluate.study import Scalar, text_of
+from precept.run.recipe.axes import Axis, folder_of, read_axes, refuse_step_names, with_overrides
 from precept.run.recipe.nodes import line_of, read_mapping, read_nodes, read_value
 from precept.run.settings import LISTS, read_scalar, unknown_key
 
@@ -19,6 +20,8 @@ SHIPPED = Path(__file__).parents[2] / "recipes"
 RECIPE_KEYS = {"name", "about", "paper", "axes", "steps"}
 STEP_KEYS = {"name", "uses", "with"}
 STEP_NAME = re.compile(r"\w[\w.-]{0,99}")
+LISTED = LISTS | {"task", "training", "variants"}
+"""Keys that several overrides fill as a list."""
 AXES = "axes"
 """No step may have this name: ``axes.NAME=value`` on the command line means an axis."""
 
@@ -155,7 +158,7 @@ def override(recipe: Recipe, words: Sequence[str]) -> Recipe:
             raise unknown_key(name, list(steps), where=str(recipe.path), kind="step")
         step = steps[name]
         settings = dict(step.settings)
-        if key in LISTS | {"task"}:
+        if key in LISTED:
             settings[key] = [*(settings[key] if (name, key) in listed else []), value]
             listed.add((name, key))
         else:

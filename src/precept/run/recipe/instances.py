@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from precept.errors import InputError
-from precept.run.recipe.axes import Axis, Scalar, folder_of, text_of
+from precept.evaluate.study import Scalar, text_of
+from precept.run.recipe.axes import Axis, folder_of
 from precept.run.recipe.file import Recipe, Step, place_of
 from precept.run.settings import unknown_key
 
@@ -49,9 +50,10 @@ class _Grid:
     def add(self, step: Step) -> None:
         """Find the axes of a step; all that it refers to must be known."""
         named: set[str] = set()
-        for key, text in texts(step.settings):
-            for match in REFERENCE.finditer(text):
-                named |= self._axes_behind(match[1], step, key, whole=match[0] == text)
+        for key, value in step.settings.items():
+            for text in texts(value):
+                for match in REFERENCE.finditer(text):
+                    named |= self._axes_behind(match[1], step, key, whole=match[0] == text)
         self.over[step.name] = tuple(axis for axis in self.axes.values() if axis.name in named)
 
     def instances(self, step: Step) -> Iterator[Step]:
@@ -69,7 +71,7 @@ class _Grid:
             return {axis.name for axis in self.over[name]}
         axis_name, _, inner = name.partition(".")
         axis = self.axes.get(axis_name)
-        if axis is None or (inner not in axis.keys if name != axis_name else False):
+        if axis is None or (name != axis_name and inner not in axis.keys):
             known = [*self.over, *(known for axis in self.axes.values() for known in _references_to(axis))]
             if self.axes:
                 raise unknown_key(name, known, where=step.where(key), kind="reference")
@@ -110,15 +112,13 @@ def _told(axes: Sequence[Axis], labels: Labels) -> dict[str, Scalar]:
     return {axis.name: axis.told(labels[axis.name]) for axis in axes}
 
 
-def texts(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(key, text) of every text among the values, at any depth."""
-    waiting = list(settings.items())
-    while waiting:
-        key, value = waiting.pop()
-        if isinstance(value, str):
-            yield key, value
-        elif isinstance(value, list | dict):
-            waiting += [(key, inner) for inner in (value.values() if isinstance(value, dict) else value)]
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a value, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from texts(inner)
 
 
 def _references_to(axis: Axis) -> list[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from precept.errors import InputError
+from precept.evaluate.study import Scalar
 from precept.records import load
 from precept.run.console import say
 from precept.run.output import COMPLETED
-from precept.run.recipe.axes import Scalar
 from precept.run.recipe.file import Step, find_recipe, override, read_recipe, told_with
 from precept.run.recipe.instances import texts
 from precept.run.recipe.resolve import resolve
@@ -112,7 +112,7 @@ def _make_rows(steps: Sequence[Step], root: Path) -> None:
             if not (folder / COMPLETED).is_file():
                 later[str(folder)] = step
             continue
-        for _, text in texts(step.settings):
+        for text in texts(step.settings):
             waited_for = next((other for place, other in later.items() if f"{text}/".startswith(f"{place}/")), None)
             if waited_for is not None:
                 raise InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from precept.errors import InputError
+from precept.models.folder import resolve_model
 from precept.run.console import say
 from precept.run.output import MANIFEST
 from precept.run.recipe.file import Step, find_recipe, override, read_recipe
@@ -26,6 +27,7 @@ def run(
     root = output or Path("runs") / recipe.name
     steps = resolve(recipe, root)
     _refuse_whole_steps(steps, root)
+    _refuse_missing_models(steps, root)
     done = []
     for number, step in enumerate(steps, 1):
         folder = root / step.place
@@ -45,6 +47,23 @@ def _run(step: Step, folder: Path, reuse: Reuse, steps: Sequence[Step], root: Pa
 
     cells = [Cell(own.axes, root / own.place) for own in compared(step, steps)]
     return run_study_step(step, folder, reuse, cells)
+
+
+def _refuse_missing_models(steps: Sequence[Step], root: Path) -> None:
+    """The last steps of a grid may be the only ones that use a model: it is looked for before the first step."""
+    made = [f"{root / step.place}/" for step in steps]
+    named: dict[str, Step] = {}
+    for step in steps:
+        if step.uses == "eval" or step.uses.startswith("train."):
+            for name in (step.settings["model"], step.settings.get("against")):
+                if name is not None and not f"{name}/".startswith(tuple(made)):
+                    named.setdefault(name, step)
+    for name, step in named.items():
+        try:
+            resolve_model(name)
+        except InputError as error:
+            error.where = f"{step.where('model')}: {error.where}"
+            raise
 
 
 def _refuse_whole_steps(steps: Sequence[Step], root: Path) -> None:

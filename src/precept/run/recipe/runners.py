@@ -15,6 +15,7 @@ from precept.bundled.start import StartSettings
 from precept.errors import InputError
 from precept.models.folder import resolve_model
 from precept.run.data.make import make_data
+from precept.run.data.steps import files_hash
 from precept.run.fingerprint import fingerprint
 from precept.run.output import COMPLETED, differing, open_output, read_manifest, stored_result
 from precept.run.recipe.file import Step
@@ -76,7 +77,9 @@ def _data(step: Step, folder: Path, reuse: Reuse) -> Ended:
 
 def _eval(step: Step, folder: Path, reuse: Reuse) -> Ended:
     from precept.evaluate.suite import suite_files
+    from precept.run.eval.byte_bpe import hash_byte_bpe
     from precept.run.eval.evaluate import run_eval
+    from precept.run.eval.training_files import find_training
 
     keys = EvalKeys(**step.settings)
     files = [file for path in keys.tasks for file in _files_of(path)]
@@ -84,6 +87,10 @@ def _eval(step: Step, folder: Path, reuse: Reuse) -> Ended:
     files += [name for name in (keys.chat_template,) if name and Path(name).is_file()]
     inputs = {name: fingerprint(resolve_model(name)) for name in (keys.model, keys.against) if name}
     inputs |= {path: _file_hash(path, step) for path in files}
+    if keys.training:
+        inputs["training"] = files_hash([path for rows in find_training(keys.training) for path in rows.paths])
+    if keys.rouge_tokenizer:
+        inputs[keys.rouge_tokenizer] = hash_byte_bpe(keys.rouge_tokenizer)
     options = {**keys.model_dump(exclude={"task"}), "tasks": keys.tasks, "data_dir": Path(keys.data_dir)}
     return _once(step, keys, folder, reuse, inputs, lambda: run_eval(output=folder, **options), goes_on=True)
 

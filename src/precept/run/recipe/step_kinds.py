@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from precept.bundled.make import WorldSettings
 from precept.bundled.start import StartSettings
@@ -12,6 +12,9 @@ from precept.run.data.makers import MAKERS
 from precept.run.report.study_settings import StudySettings
 from precept.run.settings import CLASSES
 from precept.run.tuning.train import METHODS
+
+Names = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+"""A list, or the only one of it."""
 
 
 class TrainKeys(BaseModel):
@@ -50,6 +53,16 @@ class EvalKeys(BaseModel):
     """Worked examples before each item; by default the task's own number."""
     chat: bool | None = None
     """In the chat template or as plain text; by default as the task says."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of answers that are drawn, and of variants."""
+    repeats: Annotated[int, Field(ge=1)] = 1
+    """Runs with seeds of their own, of the tasks whose answers are drawn."""
+    variants: Names = []
+    """Ask items in other words, too: see `precept eval --list`."""
+    training: Names = []
+    """Training files, or folders of runs, to look for the items in."""
+    rouge_tokenizer: str | None = None
+    """GPT-2's tokenizer, a folder, for the score `rouge_l_byte_bpe`."""
     bad_rows: Literal["error", "drop"] = "error"
     """What to do with rows that cannot be used: stop, or leave them out."""
 
