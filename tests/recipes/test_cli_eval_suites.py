@@ -17,8 +17,10 @@ from precept.evaluate.manifest import check_manifest
 from precept.evaluate.suite import load_suite
 from precept.run.eval.answer import Contender, own_template
 from precept.run.eval.evaluate import run_eval
+from precept.run.eval.rounds import Round
 from precept.run.eval.store import BLOCK, make_store, open_stores
-from precept.run.eval.tasks import Asking, suite_tasks
+from precept.run.eval.suite_tasks import suite_tasks
+from precept.run.eval.tasks import Asking
 
 PROMPT = "canary\n-----\nAdd.\n\n" + "\n\n".join(
     f"Q: {n} + 1?\nA: Let's think step by step.\nWe add. So the answer is {n + 1}." for n in range(3)
@@ -155,7 +157,7 @@ def test_an_evaluation_that_was_killed_goes_on_behind_its_last_block(base: Path,
 def test_what_a_kill_leaves_behind_whole_blocks_is_removed(base: Path, data: Path, tmp_path: Path, tail: bytes) -> None:
     asking = Asking(max_new_tokens=1)
     (asked,) = suite_tasks(load_suite("gsm8k"), data, asking)
-    store = make_store(tmp_path, "base", asked, {})
+    store = make_store(tmp_path, "base", Round(asked, 0), {})
     results = [ItemResult(item.id, "gsm8k", "", item.references, "", "", {}) for item in asked.items]
     assert store.done() == []
     store.append(results[:BLOCK])
@@ -231,8 +233,8 @@ def test_a_model_with_a_template_is_asked_through_it_unless_told_otherwise(data:
 
 def test_a_base_model_is_compared_with_the_template_of_the_tuned_one(base: Path, tmp_path: Path) -> None:
     tuned = tiny_model_folder(tmp_path / "chat", tokenizer=tiny_tokenizer(chat_template=CHATML))
-    assert Contender(str(base), "base", None, 0, fallback=own_template(tuned)).template == CHATML
-    assert Contender(str(base), "base", None, 0).template is None
+    assert Contender(str(base), "base", None, fallback=own_template(tuned)).template == CHATML
+    assert Contender(str(base), "base", None).template is None
 
 
 def test_a_comparison_says_better_worse_or_undecided(base: Path, data: Path, tmp_path: Path) -> None:

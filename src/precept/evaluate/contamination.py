@@ -4,12 +4,14 @@ The items are indexed, the training rows pass by once: memory is some 50 bytes f
 training rows, whatever their number. Words are hashed to 64 bits; with 10^6 item words and 10^8 training words a chance
 match is expected once in 10^5 checks.
 
-Overlap is that of Tulu 3 (2411.15124): the share of an item's words that runs of ``n`` words shared with one training
-message cover. ``share=0`` asks for any shared run, as GPT-3's analysis does (2005.14165, there with n = 8 to 13).
-Deviations: words are runs of letters and digits after NFKC and case folding, single characters in scripts without
-blanks; answers are looked for as well as questions, in training answers as well as prompts; runs that most items of a
-task share (a definition, a frame) count neither way. A text shorter than n words is found by equality alone. What is
-reworded every few words, or translated, escapes.
+Three matches are told apart, the strongest first: ``exact``, the same characters but for outer blanks; ``normalized``,
+the same words; ``words``, overlap. Overlap is that of Tulu 3 (2411.15124): the share of an item's words that runs of
+``n`` words shared with one training message cover. ``share=0`` asks for any shared run, as GPT-3's analysis does
+(2005.14165, there with n = 8 to 13). Deviations: words are runs of letters and digits after NFKC and case folding,
+single characters in scripts without blanks; answers are looked for as well as questions, in training answers as well
+as prompts; runs that most items of a task share (a definition, a frame) count neither way. Worked examples around a
+question are not looked for. A text shorter than n words is found by equality alone. What is reworded every few words,
+or translated, escapes.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ from precept.types import Comparison, Conversation, LongArray, Row, Text
 Hashes = npt.NDArray[np.uint64]
 ItemSide = Literal["question", "answer"]
 RowSide = Literal["prompt", "answer", "text"]
+Match = Literal["exact", "normalized", "words"]
+MATCHES: tuple[Match, ...] = ("exact", "normalized", "words")
+"""How a training row and an item can meet, the strongest first."""
 
 SHOWN = 5
 """Training rows that are named for each item."""
@@ -44,20 +49,20 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One training row that holds part of an item. ``share`` of the item's question or answer is covered; ``equal``
-    where the whole text is the same, case, punctuation and blanks aside."""
+    """One training row that holds part of an item: ``share`` of the item's question or answer, 1 where the whole text
+    is the same."""
 
     file: str
     row: int
     item_side: ItemSide
     row_side: RowSide
     share: float
-    equal: bool
+    match: Match
 
 
 @dataclass(frozen=True, slots=True)
 class ItemContamination:
-    """What was found of an item. ``rows`` touch it, of which ``touches`` name the first that cover most. ``short``: its
+    """What was found of an item. ``rows`` touch it, of which ``touches`` name those that match best. ``short``: its
     question has too few words for runs, and was looked for by equality."""
 
     task: str
@@ -71,6 +76,11 @@ class ItemContamination:
         """Touched where any training row reached the rule's share, or holds the same text."""
         return "touched" if self.rows else "clean"
 
+    @property
+    def match(self) -> Match | None:
+        """The strongest match."""
+        return self.touches[0].match if self.touches else None
+
 
 @dataclass(slots=True)
 class _Text:
@@ -83,8 +93,19 @@ class _Text:
 
 @dataclass(slots=True)
 class _Found:
-    rows: set[tuple[str, int]] = field(default_factory=set)
+    """``rows`` counts rows that follow one another, so that a row met twice in turn counts once."""
+
+    rows: int = 0
+    last: tuple[str, int] | None = None
     touches: list[Touch] = field(default_factory=list)
+
+    def note(self, touch: Touch) -> None:
+        row = (touch.file, touch.row)
+        self.rows += row != self.last
+        self.last = row
+        self.touches.append(touch)
+        self.touches.sort(key=lambda entry: (MATCHES.index(entry.match), -entry.share))  # stable: of equals the first
+        del self.touches[SHOWN:]
 
 
 def split_words(text: str) -> list[str]:
@@ -105,48 +126,48 @@ def find_contamination(
     found = [_Found() for _ in items]
     for row in rows:
         for side, message in _messages(row):
-            for text, covered, equal in index.look_up(split_words(message)):
-                if equal or covered > share:
-                    touch = Touch(row.source.file, row.source.row, text.side, side, covered, equal)
-                    _note(found[text.item], touch)
+            for text, covered, match in index.look_up(message):
+                if match != "words" or covered > share:
+                    found[text.item].note(Touch(row.source.file, row.source.row, text.side, side, covered, match))
     return [
-        ItemContamination(item.task, item.id, len(entry.rows), tuple(entry.touches), number in index.short)
+        ItemContamination(item.task, item.id, entry.rows, tuple(entry.touches), number in index.short)
         for number, (item, entry) in enumerate(zip(items, found, strict=True))
     ]
 
 
 def score_apart(
-    results: Sequence[ItemResult], findings: Sequence[ItemContamination]
+    results: Sequence[ItemResult],
+    findings: Sequence[ItemContamination],
+    *,
+    against: Sequence[ItemResult] | None = None,
 ) -> dict[str, dict[str, dict[str, float]]]:
     """``{all, clean?, touched?: {METRIC: {value, low, high, n}}}`` of results that the findings are about, in the same
-    order; a side without items is left out."""
+    order; a side without items is left out. With ``against``, another model's results, the paired differences."""
     assert [(r.task, r.id) for r in results] == [(f.task, f.id) for f in findings], "needs the same items"
-    sides = {
-        "all": list(results),
-        "clean": [r for r, f in zip(results, findings, strict=True) if f.status == "clean"],
-        "touched": [r for r, f in zip(results, findings, strict=True) if f.status == "touched"],
+    places = {
+        "all": list(range(len(findings))),
+        **{side: [n for n, f in enumerate(findings) if f.status == side] for side in ("clean", "touched")},
     }
-    return {name: summarize(by_task(side))["overall"] for name, side in sides.items() if side}
+    sides = {name: by_task([results[n] for n in own]) for name, own in places.items() if own}
+    if against is None:
+        return {name: summarize(side)["overall"] for name, side in sides.items()}
+    others = {name: by_task([against[n] for n in places[name]]) for name in sides}
+    return {name: summarize(side, against=others[name])["difference"] for name, side in sides.items()}
 
 
 def describe(findings: Sequence[ItemContamination]) -> dict[str, Any]:
-    """``{items, touched, short, tasks: {NAME: {items, touched}}}``, counts."""
+    """``{items, touched, exact, normalized, words, short, tasks: {NAME: {items, touched}}}``, counts; each touched item
+    is under its strongest match."""
     tasks: dict[str, Counter[str]] = {}
     for finding in findings:
         tasks.setdefault(finding.task, Counter())[finding.status] += 1
     return {
         "items": len(findings),
         "touched": sum(finding.status == "touched" for finding in findings),
+        **{match: sum(finding.match == match for finding in findings) for match in MATCHES},
         "short": sum(finding.short for finding in findings),
         "tasks": {name: {"items": counts.total(), "touched": counts["touched"]} for name, counts in tasks.items()},
     }
-
-
-def _note(found: _Found, touch: Touch) -> None:
-    found.rows.add((touch.file, touch.row))
-    found.touches.append(touch)
-    found.touches.sort(key=lambda entry: (-entry.equal, -entry.share))  # stable: of equals the first
-    del found.touches[SHOWN:]
 
 
 def _messages(row: Row) -> Iterator[tuple[RowSide, str]]:
@@ -163,7 +184,7 @@ def _messages(row: Row) -> Iterator[tuple[RowSide, str]]:
 
 
 class _Index:
-    """The items' texts by their hashed runs of ``n`` words and by their whole wording.
+    """The items' texts by their hashed runs of ``n`` words, by all their words and by their characters.
 
     Runs are sorted by hash: those of hash k stand at ``start[k]:start[k+1]`` of ``text`` and ``begin``, which tell the
     text and the place of the run in it.
@@ -172,7 +193,8 @@ class _Index:
     def __init__(self, items: Sequence[Item], n: int) -> None:
         self.n = n
         self.texts: list[_Text] = []
-        self._equal: dict[str, list[int]] = {}
+        self._exact: dict[str, list[int]] = {}
+        self._normalized: dict[str, list[int]] = {}
         self._numbers: dict[str, int] = {}
         rng = np.random.default_rng(0)
         self._odd = rng.integers(0, 1 << 63, size=n, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
@@ -183,8 +205,9 @@ class _Index:
         long = {text.item for text in self.texts if text.side == "question" and text.countable}
         self.short = set(range(len(items))) - long
 
-    def look_up(self, words: list[str]) -> list[tuple[_Text, float, bool]]:
-        """Texts that share something with a message: the share of them that it covers, and whether it is equal."""
+    def look_up(self, message: str) -> list[tuple[_Text, float, Match]]:
+        """Texts that share something with a message: the share of them that it covers, and how they match."""
+        words = split_words(message)
         runs = np.unique(self._runs(np.array([self._numbers.get(word, -1) for word in words], np.int64)))
         places = np.searchsorted(self._hashes, runs)
         found = places[self._hashes.take(places, mode="clip") == runs] if len(self._hashes) else places[:0]
@@ -193,13 +216,18 @@ class _Index:
             for entry in range(self._start[place], self._start[place + 1]):
                 begin = int(self._begin[entry])
                 covered.setdefault(int(self._text[entry]), set()).update(range(begin, begin + self.n))
-        shares = {text: len(positions) / self.texts[text].countable for text, positions in covered.items()}
-        equal = self._equal.get(" ".join(words), ())
-        shares.update(dict.fromkeys(equal, 1.0))
-        return [(self.texts[text], share, text in equal) for text, share in shares.items()]
+        shared: dict[int, tuple[float, Match]] = {
+            text: (len(positions) / self.texts[text].countable, "words") for text, positions in covered.items()
+        }
+        shared |= dict.fromkeys(self._normalized.get(" ".join(words), ()), (1.0, "normalized"))
+        shared |= dict.fromkeys(self._exact.get(message.strip(), ()), (1.0, "exact"))
+        return [(self.texts[text], share, match) for text, (share, match) in shared.items()]
 
-    def _add(self, item: int, side: ItemSide, words: list[str]) -> LongArray:
-        self._equal.setdefault(" ".join(words), []).append(len(self.texts))
+    def _add(self, item: int, side: ItemSide, text: str) -> LongArray:
+        words = split_words(text)
+        self._exact.setdefault(text.strip(), []).append(len(self.texts))
+        if words:
+            self._normalized.setdefault(" ".join(words), []).append(len(self.texts))
         self.texts.append(_Text(item, side))
         return np.array([self._numbers.setdefault(word, len(self._numbers)) for word in words], np.int64)
 
@@ -246,11 +274,13 @@ class _Index:
         return frames
 
 
-def _texts(number: int, item: Item, n: int) -> Iterator[tuple[int, ItemSide, list[str]]]:
-    """The question as its user turns ask it, each by itself, and the answers of n words or more."""
-    for message in item.messages:
-        if message.role == "user" and (words := split_words(message.content or "")):
-            yield number, "question", words
+def _texts(number: int, item: Item, n: int) -> Iterator[tuple[int, ItemSide, str]]:
+    """The question without worked examples, else as its user turns ask it, each by itself, and the answers of n words
+    or more."""
+    turns = [message.content or "" for message in item.messages if message.role == "user"]
+    for text in [item.question] if item.question else turns:
+        if text.strip():
+            yield number, "question", text
     for reference in item.references:
-        if len(words := split_words(reference)) >= n:
-            yield number, "answer", words
+        if len(split_words(reference)) >= n:
+            yield number, "answer", reference

@@ -22,6 +22,7 @@ class Item:
 
     ``text`` is the question for a model without a chat template, and ``endings`` what each option adds to it.
     ``category`` is the task that the row itself names; ``checks`` are what a program verifies of the answer.
+    ``question`` is what the row asks, where a layout put it among other text; else the messages are the row's own.
     """
 
     id: str
@@ -34,6 +35,13 @@ class Item:
     endings: tuple[str, ...] = ()
     category: str | None = None
     checks: tuple[dict[str, Any], ...] = ()
+    question: str = ""
+
+    @property
+    def asks(self) -> str:
+        """What the row asks, without anything put around it: the last user message where it stands as it is."""
+        asked = (message.content or "" for message in reversed(self.messages) if message.role == "user")
+        return self.question or next(asked, "")
 
 
 class Shots(NamedTuple):
@@ -67,6 +75,14 @@ def read_example(row: Row) -> Example:
 
 def _item(row: Conversation, task: Task, shots: Shots) -> Item:
     messages, answer = _split(row)
+    if not any((message.content or "").strip() for message in messages):
+        raise InputError(
+            "the row asks nothing",
+            code="empty-question",
+            where=_place(row),
+            found="no text before the answer",
+            do="add the question, or leave the row out",
+        )
     references = row.references or ((answer,) if answer else ())
     if task.kind in ("generate", "choice") and not references:
         raise _no_reference(row)
@@ -83,6 +99,7 @@ def _item(row: Conversation, task: Task, shots: Shots) -> Item:
     options = (row.options or tuple(task.options)) if task.kind == "choice" else row.options
     if task.kind == "choice":
         _check_options(row, options, references)
+    question = ""
     if task.layout is None:
         text = "\n\n".join(message.content or "" for message in messages)
         endings = tuple(option if text[-1:].isspace() else f"\n\n{option}" for option in options)
@@ -102,6 +119,7 @@ def _item(row: Conversation, task: Task, shots: Shots) -> Item:
         endings=endings,
         category=row.task,
         checks=row.checks,
+        question=question,
     )
 
 

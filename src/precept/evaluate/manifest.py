@@ -43,15 +43,25 @@ REQUIRED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "scope": (_is_text, "what the score speaks for: domain, language, kind of use"),
 }
 """Keys of the document of ``precept eval``, when a value is given, and what it says."""
+OF_EACH_MODEL = ("model", "model_hash", "item_files")
+"""Those of which a model that is compared with has its own."""
 
 
 def check_manifest(document: Mapping[str, Any]) -> list[str]:
     """What the document of an evaluation lacks, a line each; empty where it is complete and may be reported.
 
     Beside ``REQUIRED`` every score of ``tasks`` and ``overall`` needs its number of items and its interval, and every
-    metric its extraction rule, under ``asked`` or ``metrics``.
+    metric its extraction rule, under ``asked`` or ``metrics``. A model that is compared with needs its name, hash and
+    items, too.
     """
     missing = [f"{key}: {says}" for key, (is_given, says) in REQUIRED.items() if not is_given(document.get(key))]
+    if "against" in document:
+        other = _mapping(document["against"])
+        missing += [
+            f"against.{key}: {says}"
+            for key, (is_given, says) in REQUIRED.items()
+            if key in OF_EACH_MODEL and not is_given(other.get(key))
+        ]
     scores = list(_scores(document))
     if not scores:
         missing.append("tasks, overall: no score is there")

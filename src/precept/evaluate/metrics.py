@@ -7,6 +7,7 @@ Papers call several scores "ROUGE-L" and several "exact match"; each has a name 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import string
@@ -15,8 +16,12 @@ from collections.abc import Callable, Sequence
 from rapidfuzz.distance import LCSseq
 
 from precept.evaluate import porter
+from precept.evaluate.answer_form import same_form
 from precept.evaluate.gsm8k import same_number
 from precept.evaluate.squad import squad_exact_match, squad_f1
+
+Split = Callable[[str], list[str]]
+"""A tokenizer: text to tokens."""
 
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -53,6 +58,12 @@ def rouge_l_characters(prediction: str, reference: str) -> float:
     """ROUGE-L F1 over characters, blanks included, neither stemmed nor lower-cased: the released code of SELF-GUIDE
     (2407.12874) computes it under the name ROUGE-L, and it is far higher than that of tokens."""
     return _lcs_f1(prediction, reference)
+
+
+def rouge_l_byte_bpe(prediction: str, reference: str, *, split: Split) -> float:
+    """ROUGE-L F1 over the tokens of a byte-level BPE, case kept, not stemmed: the cross-lingual score of
+    Super-NaturalInstructions (2204.07705), whose ``split`` is GPT-2's. Of another tokenizer it is another number."""
+    return _lcs_f1(split(prediction), split(reference))
 
 
 def _lcs_f1(predicted: Sequence[str], expected: Sequence[str]) -> float:
@@ -92,9 +103,15 @@ def label_match(prediction: str, reference: str, *, labels: Sequence[str]) -> fl
     released code leaves it to the order of a set; there is no word boundary ("no" is found in "know"), as in the code.
     A prediction without any label is compared whole.
     """
-    longest_first = sorted(filter(None, labels), key=len, reverse=True)
-    found = re.findall("|".join(map(re.escape, longest_first)), prediction) if longest_first else []
+    pattern = _any_of(tuple(labels))
+    found = pattern.findall(prediction) if pattern else []
     return exact_match(found[-1] if found else prediction, reference)
+
+
+@functools.lru_cache(maxsize=256)
+def _any_of(labels: tuple[str, ...]) -> re.Pattern[str] | None:
+    longest_first = sorted(filter(None, labels), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
 
 SCORES: dict[str, Callable[[str, str], float]] = {
@@ -108,8 +125,22 @@ SCORES: dict[str, Callable[[str, str], float]] = {
     "rouge_l_unstemmed": rouge_l_unstemmed,
     "rouge_l_comma_split": rouge_l_comma_split,
     "rouge_l_characters": rouge_l_characters,
+    "same_form": same_form,
 }
+"""The scores that need nothing beside prediction and reference."""
+
+WITH_TOKENIZER = "rouge_l_byte_bpe"
+"""The score that needs a tokenizer."""
+TASK_SCORES = (*SCORES, WITH_TOKENIZER)
 """The scores that a task can name. ``label_match`` is none of them: it needs the labels beside."""
+
+
+def find_score(name: str, *, split: Split | None = None) -> Callable[[str, str], float]:
+    """One of ``TASK_SCORES``; ``split`` is the tokenizer of the one that needs it."""
+    if name != WITH_TOKENIZER:
+        return SCORES[name]
+    assert split is not None, f"{name} needs a tokenizer"
+    return functools.partial(rouge_l_byte_bpe, split=split)
 
 
 def best_score(score: Callable[[str, str], float], prediction: str, references: Sequence[str]) -> float:

@@ -2,8 +2,8 @@
 what it can do does not (validity threats of large language models, 2312.08055, metamorphic data).
 
 Each is a pure function of an item and a seed. An item that a variant cannot be sure of comes back as it is, the same
-object, so that ``variant is item`` tells. Only the last user message changes, and the plain text made of it; answers
-follow where they name what was changed.
+object, so that ``variant is item`` tells. Only what the row asks changes, in the last user message and in the plain
+text made of it, and no worked example around it; answers follow where they name what was changed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import ast
 import operator
 import random
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from precept.evaluate.gsm8k import read_number
 from precept.evaluate.items import Item
+from precept.evaluate.task import Variant
 
 NAMES = (
     ("Alina", "Bettina", "Clara", "Fiona", "Greta", "Hanna", "Ingrid", "Karin", "Lena", "Nadia", "Renata", "Tanja"),
@@ -53,10 +56,10 @@ def shuffle_options(item: Item, *, seed: int) -> Item:
     """The last list of options in another order: "(A) ...", "A. ..." or "- ..." on lines of their own. Letters stay
     where they are, and a reference that is a letter follows its option.
 
-    As it is: a question whose references are neither letters nor texts of the list, and options that speak of each
-    other or of their place.
+    As it is: a question whose references are neither letters nor texts of the list, or could be either, and options
+    that speak of each other or of their place.
     """
-    lines = _question(item).split("\n")
+    lines = item.asks.split("\n")
     block = next((block for block in reversed(_option_blocks(lines)) if len(block) > 1), [])
     texts = [option["text"] for _, option in block]
     letters = [option["letter"] for _, option in block if option.re is _LETTERED]
@@ -66,7 +69,7 @@ def shuffle_options(item: Item, *, seed: int) -> Item:
         or len(set(texts)) < len(texts)
         or any(map(_SPEAKS_OF_OTHERS.search, texts))
         or not all(
-            reference in texts or (name and name[2] in letters)
+            (reference in texts) != bool(name and name[2] in letters)  # both: which is meant cannot be told
             for reference, name in zip(item.references, named, strict=True)
         )
     ):
@@ -80,7 +83,7 @@ def shuffle_options(item: Item, *, seed: int) -> Item:
         else reference
         for reference, name in zip(item.references, named, strict=True)
     )
-    return replace(_with_question(item, "\n".join(lines)), references=references)
+    return _with_question(item, "\n".join(lines), references=references)
 
 
 def renumber(item: Item, *, seed: int) -> Item:
@@ -89,7 +92,7 @@ def renumber(item: Item, *, seed: int) -> Item:
     Only where it is safe: the question holds one expression of +, -, * and brackets and no other digit, and its value
     is the one reference. Word problems come back as they are: which of their numbers decide cannot be told.
     """
-    question = _question(item)
+    question = item.asks
     found = [match for match in _EXPRESSION.finditer(question) if _OPERATOR.search(match[0])]
     if len(found) != 1 or len(item.references) != 1:
         return item
@@ -100,16 +103,17 @@ def renumber(item: Item, *, seed: int) -> Item:
         return item
     rng = random.Random(seed)
     changed = re.sub(r"\d+", lambda digits: _other_number(digits[0], rng), expression)
-    return replace(_with_question(item, before + changed + after), references=(str(_value(changed)),))
+    return _with_question(item, before + changed + after, references=(str(_value(changed)),))
 
 
 def swap_names(item: Item, *, seed: int, names: Sequence[Sequence[str]] = NAMES) -> Item:
-    """Each listed first name exchanged for another of its group, in question, references and options alike.
+    """Each listed first name of the question exchanged for another of its group, there and in references and options.
 
-    ``names`` are groups of names that may stand for each other. As it is: a name beside another capitalised word, which
-    may be that of somebody known, and any question about letters, spelling or sounds.
+    ``names`` are groups of names that may stand for each other. As it is: a name that only an answer holds, which the
+    question does not decide; one beside another capitalised word, which may be that of somebody known; and any question
+    about letters, spelling or sounds.
     """
-    question = _question(item)
+    question = item.asks
     whole = "\n".join((question, *item.references, *item.options))
     if _ABOUT_WRITING.search(question):
         return item
@@ -117,18 +121,20 @@ def swap_names(item: Item, *, seed: int, names: Sequence[Sequence[str]] = NAMES)
     swaps: dict[str, str] = {}
     for group in names:
         used = [name for name in group if re.search(rf"\b{re.escape(name)}\b", whole)]
-        alone = [name for name in used if not re.search(_BESIDE_A_NAME.format(re.escape(name)), whole)]
+        asked = [name for name in used if re.search(rf"\b{re.escape(name)}\b", question)]
+        alone = [name for name in asked if not re.search(_BESIDE_A_NAME.format(re.escape(name)), whole)]
         free = [name for name in group if name not in used]
         swaps.update(zip(alone, rng.sample(free, k=min(len(alone), len(free))), strict=False))
-    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, swaps))})\b")
-    if not swaps or not pattern.search(question):
+    if not swaps:
         return item
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, swaps))})\b")
 
     def swap(text: str) -> str:
         return pattern.sub(lambda found: swaps[found[0]], text)
 
-    return replace(
-        _with_question(item, swap(question)),
+    return _with_question(
+        item,
+        swap(question),
         references=tuple(map(swap, item.references)),
         options=tuple(map(swap, item.options)),
         endings=tuple(map(swap, item.endings)),
@@ -141,7 +147,7 @@ def vary_spacing(item: Item, *, seed: int) -> Item:
 
     As it is: a text that is laid out (tabs, indented lines, runs of blanks, code fences), where blanks have a meaning.
     """
-    question = _question(item)
+    question = item.asks
     if not question.strip() or _LAID_OUT.search(question):
         return item
     changes = (("^", "\n"), (r"(?<=[a-z][.!?]) (?=[A-Z])", "  "), (r"(?<=\w)\?(?=\s*$)", " ?"))
@@ -152,7 +158,7 @@ def vary_spacing(item: Item, *, seed: int) -> Item:
     return _with_question(item, question)
 
 
-VARIANTS: dict[str, Callable[..., Item]] = {
+VARIANTS: dict[Variant, Callable[..., Item]] = {
     "shuffle_options": shuffle_options,
     "renumber": renumber,
     "swap_names": swap_names,
@@ -161,17 +167,29 @@ VARIANTS: dict[str, Callable[..., Item]] = {
 """The variants by name."""
 
 
-def _question(item: Item) -> str:
-    return next((message.content or "" for message in reversed(item.messages) if message.role == "user"), "")
+def vary_items(items: Sequence[Item], name: Variant, *, seed: int) -> dict[int, Item]:
+    """The variants of the items that change, by place. Each item draws from a seed of its own, made of its id."""
+    varied: dict[int, Item] = {}
+    for place, item in enumerate(items):
+        own = zlib.crc32(f"{seed} {name} {item.task} {item.id}".encode())
+        if (variant := VARIANTS[name](item, seed=own)) is not item:
+            varied[place] = variant
+    return varied
 
 
-def _with_question(item: Item, text: str) -> Item:
-    """The item with another last user message, and the same exchange at its last place in the plain text."""
-    place = max(number for number, message in enumerate(item.messages) if message.role == "user")
-    before = item.messages[place].content or ""
-    messages = [*item.messages[:place], replace(item.messages[place], content=text), *item.messages[place + 1 :]]
-    head, found, tail = item.text.rpartition(before)
-    return replace(item, messages=tuple(messages), text=f"{head}{text}{tail}" if found else item.text)
+def _with_question(item: Item, text: str, **changes: Any) -> Item:
+    """The item with another question, exchanged at its last place in the last user message and in the plain text; the
+    item itself where it stands in one of them in another form."""
+    before = item.asks
+    place = max((number for number, message in enumerate(item.messages) if message.role == "user"), default=-1)
+    if place < 0:
+        return item
+    contents = [item.messages[place].content or "", item.text]
+    if not all(before in content for content in contents):
+        return item
+    content, whole = (text.join(content.rsplit(before, 1)) for content in contents)
+    messages = [*item.messages[:place], replace(item.messages[place], content=content), *item.messages[place + 1 :]]
+    return replace(item, messages=tuple(messages), text=whole, question=text if item.question else "", **changes)
 
 
 def _option_blocks(lines: Sequence[str]) -> list[list[tuple[int, re.Match[str]]]]:

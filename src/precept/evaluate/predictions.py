@@ -10,12 +10,12 @@ from typing import Any
 from precept.errors import InputError
 from precept.evaluate.extract import EXACT, LENIENT, RULES
 from precept.evaluate.gsm8k import read_number
-from precept.evaluate.metrics import SCORES, best_score, label_match
+from precept.evaluate.metrics import TASK_SCORES, Split, best_score, find_score, label_match
 from precept.evaluate.run import ItemResult
 from precept.evaluate.task_file import nearest
 
 Score = Callable[[str, str], float]
-METRICS = (*SCORES, "label_match")
+METRICS = (*TASK_SCORES, "label_match")
 
 
 class PredictionProblem(Exception):
@@ -126,19 +126,22 @@ def _reading(metric: str, rule: str) -> Reading:
     return Reading(EXACT.get(rule, metric) if metric == "exact_match" else metric, rule)
 
 
-def score_predictions(predictions: Sequence[Prediction], readings: Mapping[str, Reading]) -> list[ItemResult]:
+def score_predictions(
+    predictions: Sequence[Prediction], readings: Mapping[str, Reading], *, split: Split | None = None
+) -> list[ItemResult]:
     """One result a prediction, in order, by the reference that fits best. ``id`` is "row N" where the row has none.
 
-    The labels of ``label_match`` are all references of the task.
+    The labels of ``label_match`` are all references of the task; ``split`` is the tokenizer of a score that needs one.
     """
-    labels: dict[str, dict[str, None]] = {}
+    by_task: dict[str, dict[str, None]] = {}
     for entry in predictions:
-        labels.setdefault(entry.task, {}).update(dict.fromkeys(entry.references))
+        by_task.setdefault(entry.task, {}).update(dict.fromkeys(entry.references))
+    labels = {task: tuple(references) for task, references in by_task.items()}
     results = []
     for entry in predictions:
         texts = {reading.extract: RULES[reading.extract](entry.prediction) for reading in readings.values()}
         scores = {
-            name: best_score(_score(reading.score, tuple(labels[entry.task])), texts[reading.extract], entry.references)
+            name: best_score(_score(reading.score, labels[entry.task], split), texts[reading.extract], entry.references)
             for name, reading in readings.items()
         }
         results.append(
@@ -155,8 +158,8 @@ def score_predictions(predictions: Sequence[Prediction], readings: Mapping[str, 
     return results
 
 
-def _score(name: str, labels: tuple[str, ...]) -> Score:
-    return partial(label_match, labels=labels) if name == "label_match" else SCORES[name]
+def _score(name: str, labels: tuple[str, ...], split: Split | None) -> Score:
+    return partial(label_match, labels=labels) if name == "label_match" else find_score(name, split=split)
 
 
 def without_number(predictions: Sequence[Prediction], readings: Mapping[str, Reading]) -> list[Prediction]:

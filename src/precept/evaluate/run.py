@@ -14,7 +14,7 @@ from precept.evaluate.choice import Choice
 from precept.evaluate.extract import RULES
 from precept.evaluate.ifeval import follow_all
 from precept.evaluate.items import Item
-from precept.evaluate.metrics import SCORES, best_score
+from precept.evaluate.metrics import Split, best_score, find_score
 from precept.evaluate.statistics import interval, paired_difference
 from precept.evaluate.task import Task
 from precept.types import Generation
@@ -58,8 +58,10 @@ def evaluate(
     prompt_text: Callable[[Item], str],
     answer: Callable[[Sequence[Item]], Sequence[Dialogue]] | None = None,
     choose: Callable[[Sequence[Item]], list[Choice]] | None = None,
+    split: Split | None = None,
 ) -> list[ItemResult]:
-    """One result an item, in order. A task of kind ``choice`` needs ``choose``, any other ``answer``."""
+    """One result an item, in order. A task of kind ``choice`` needs ``choose``, any other ``answer``; ``split`` is the
+    tokenizer of a score that needs one."""
     if task.kind == "choice":
         assert choose is not None, "a choice task needs a chooser"
         return [
@@ -68,7 +70,7 @@ def evaluate(
         ]
     assert answer is not None, "a task whose answers are generated needs someone who answers"
     return [
-        _score_answers(item, task, dialogue, prompt_text(item))
+        _score_answers(item, task, dialogue, prompt_text(item), split)
         for item, dialogue in zip(items, answer(items), strict=True)
     ]
 
@@ -78,7 +80,7 @@ def cut_at(text: str, stop: Sequence[str]) -> str:
     return text[: min([place for mark in stop if (place := text.find(mark)) >= 0], default=len(text))]
 
 
-def _score_answers(item: Item, task: Task, dialogue: Dialogue, prompt: str) -> ItemResult:
+def _score_answers(item: Item, task: Task, dialogue: Dialogue, prompt: str, split: Split | None) -> ItemResult:
     refused = next((turn.refused for turn in dialogue if turn.refused), None)
     turns = tuple(cut_at(turn.text, task.stop) for turn in dialogue)
     output = "" if refused else turns[-1]
@@ -90,7 +92,9 @@ def _score_answers(item: Item, task: Task, dialogue: Dialogue, prompt: str) -> I
         scores = dict.fromkeys(task.metrics, float(not refused and all(turn.finished for turn in dialogue)))
     else:
         scores = {
-            name: 0.0 if refused else best_score(SCORES[metric.score], RULES[metric.extract](output), item.references)
+            name: 0.0
+            if refused
+            else best_score(find_score(metric.score, split=split), RULES[metric.extract](output), item.references)
             for name, metric in task.metrics.items()
         }
     return ItemResult(

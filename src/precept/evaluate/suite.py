@@ -34,15 +34,19 @@ class Entry:
     data: Patterns
     """Patterns below the data folder; the first that finds files counts."""
     group: str = "all"
-    """Scores of a group are averaged over its tasks; ``{folder}`` is the folder of a task's file."""
+    """Scores of a group are averaged over its tasks. ``{folder}`` is the folder of a task's file; ``{dataset}`` the
+    data set that the tasks of a group put by several templates: of a task that rows call DATASET/TEMPLATE what stands
+    before the slash, else the folder where a pattern has a wildcard for it, else the task's own name."""
     each: bool = False
     """Whether rows are divided into tasks: by the task that they name, else by file."""
     name: str = "{name}"
     """The name of a task; ``{name}`` is what the rows or their file call it."""
     examples: Patterns = field(default_factory=list)
     """Patterns of files with worked examples: rows, or .txt prompts with ``{name}`` in the pattern."""
-    only: str | None = None
-    """A text file below the data folder with the names of the tasks to take, one a line; all where it is not there."""
+    only: Patterns = field(default_factory=list)
+    """Patterns of a text file with the names of the tasks to take, one a line; all where it is not there."""
+    optional: bool = False
+    """Whether it is left out where its data, its list of tasks or the tokenizer of its score is not there."""
     leave_out: list[str] = field(default_factory=list)
     """Names of tasks that are not taken."""
     limit: Annotated[int, Field(strict=True, ge=1)] | None = None

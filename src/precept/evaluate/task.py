@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from precept.errors import InputError
 from precept.evaluate.extract import RULES
 from precept.evaluate.few_shot import Layout, wrong_field
-from precept.evaluate.metrics import SCORES
+from precept.evaluate.metrics import TASK_SCORES, WITH_TOKENIZER
 from precept.evaluate.task_file import Place, TaskFile, nearest
 
 STOCK = Path(__file__).with_name("tasks")
@@ -25,12 +25,15 @@ FAMILIES = tuple(sorted(path.stem for path in STOCK.glob("*.yaml")))
 
 Kind = Literal["generate", "choice", "checks", "answers"]
 SCORES_OF: dict[str, tuple[str, ...]] = {
-    "generate": tuple(SCORES),
+    "generate": TASK_SCORES,
     "choice": ("option",),
     "checks": ("prompt_strict", "instruction_strict", "prompt_loose", "instruction_loose"),
     "answers": ("ended",),
 }
 """What a metric of each kind of task may score."""
+
+Variant = Literal["shuffle_options", "renumber", "swap_names", "vary_spacing"]
+"""What ``obfuscate`` can make of an item."""
 
 _KNOWN_KEYS_ONLY = ConfigDict(extra="forbid")
 AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
@@ -39,8 +42,8 @@ Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True, config=_KNOWN_KEYS_ONLY)
 class Metric:
-    """A score of ``metrics.SCORES`` over what a rule of ``extract.RULES`` takes from the output; of a choice task the
-    chosen ``option``; of checks one of the four of IFEval; of answers to be judged whether they ``ended``."""
+    """A score of ``metrics.TASK_SCORES`` over what a rule of ``extract.RULES`` takes from the output; of a choice task
+    the chosen ``option``; of checks one of the four of IFEval; of answers to be judged whether they ``ended``."""
 
     score: str
     extract: str = "none"
@@ -81,11 +84,20 @@ class Task:
     """The data file, relative to the task file."""
     options: list[str] = field(default_factory=list)
     """The options of items whose rows name none."""
+    variants: list[Variant] = field(default_factory=list)
+    """Changes of a question that leave its right answer known."""
+    rouge_tokenizer: str | None = None
+    """The folder of the byte-level BPE tokenizer whose tokens ``rouge_l_byte_bpe`` compares."""
 
     @property
     def primary(self) -> str:
         """The name of the first metric."""
         return next(iter(self.metrics))
+
+    @property
+    def needs_tokenizer(self) -> bool:
+        """Whether a metric compares the tokens of ``rouge_tokenizer``."""
+        return any(metric.score == WITH_TOKENIZER for metric in self.metrics.values())
 
     def temperature_of(self, category: str | None) -> float:
         """The temperature at which an item of this category is answered."""
@@ -129,7 +141,7 @@ def load_task(path_or_name: str | Path) -> Task:
 
 def _validate(file: TaskFile, inherited: dict[str, Any]) -> Task:
     values = inherited | file.values
-    for key in ("data", "examples"):
+    for key in ("data", "examples", "rouge_tokenizer"):
         if isinstance(file.values.get(key), str):
             values[key] = file.resolve_data(values[key], key=key)
     try:

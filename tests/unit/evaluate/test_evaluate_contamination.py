@@ -48,7 +48,7 @@ def test_a_verbatim_question_is_found_with_file_and_row():
     assert (leaked.id, leaked.status, clean.status, clean.touches) == ("leaked", "touched", "clean", ())
     touch = leaked.touches[0]
     assert (touch.file, touch.row, touch.item_side, touch.row_side) == ("train.jsonl", 2, "question", "prompt")
-    assert (touch.share, touch.equal, leaked.rows) == (1.0, True, 1)
+    assert (touch.share, touch.match, leaked.rows) == (1.0, "normalized", 1)
 
 
 @pytest.mark.parametrize(("words", "status"), [(10, "clean"), (11, "touched")])
@@ -57,7 +57,7 @@ def test_more_than_half_of_the_words_must_be_covered(words, status):
     (finding,) = find_contamination([item(" ".join(TWENTY), "a")], rows)
     assert finding.status == status
     if status == "touched":
-        assert finding.touches[0].share == 11 / 20 and not finding.touches[0].equal
+        assert (finding.touches[0].share, finding.match) == (11 / 20, "words")
 
 
 def test_two_halves_in_two_rows_do_not_add_up():
@@ -89,9 +89,33 @@ def test_a_short_answer_is_looked_for_nowhere_and_a_short_question_by_equality()
     assert (other.status, other.short) == ("clean", True)
 
 
-def test_a_question_of_marks_alone_touches_nothing():
-    (finding,) = find_contamination([item("( [ {", ") ]")], [row("( [ {"), row(") ]")])
-    assert (finding.status, finding.short) == ("clean", True)
+def test_a_question_of_marks_alone_is_found_by_its_characters():
+    items = [item("( [ {", ") ]", id="a"), item("( [", ") ]", id="b")]
+    found, other = find_contamination(items, [row(" ( [ {\n"), row(") ]", number=2)])
+    assert (found.status, found.match, found.short) == ("touched", "exact", True)
+    assert (other.status, other.match, other.short) == ("clean", None, True)
+
+
+def test_three_matches_are_told_apart_and_the_strongest_comes_first():
+    text = " ".join(TWENTY)
+    rows = [row(f"so {text}", number=1), row(f"{text}!", number=2), row(f" {text}", number=3)]
+    (finding,) = find_contamination([item(text, "a")], rows)
+    assert [(touch.row, touch.match) for touch in finding.touches] == [(3, "exact"), (2, "normalized"), (1, "words")]
+    counts = describe([finding])
+    assert (counts["exact"], counts["normalized"], counts["words"]) == (1, 0, 0)
+
+
+def test_the_question_is_looked_for_without_the_worked_examples_around_it():
+    around = "Q: what is one and one?\nA: two\n\nQ: What now?\nA:"
+    laid_out = Item("q", "t", (Message("user", around),), ("yes",), text=around, question="What now?")
+    assert statuses([laid_out], [row("what now")]) == ["touched"]
+    assert statuses([laid_out], [row("What is one and one?")]) == ["clean"]
+
+
+def test_a_row_counts_once_however_many_of_its_messages_touch():
+    text = " ".join(TWENTY)
+    (finding,) = find_contamination([item(text, "a")], [row(text, text, number=1), row(text, number=2)])
+    assert finding.rows == 2
 
 
 def test_the_frame_that_items_of_a_task_share_counts_neither_way():
@@ -145,7 +169,12 @@ def test_scores_of_clean_and_touched_items_stand_apart():
     }
     assert apart["clean"]["exact_match"]["n"] == 1
     assert "touched" not in score_apart(results[1:], findings[1:])
-    assert describe(findings) == {"items": 2, "touched": 1, "short": 0, "tasks": {"t": {"items": 2, "touched": 1}}}
+    counts = {"items": 2, "touched": 1, "exact": 1, "normalized": 0, "words": 0, "short": 0}
+    assert describe(findings) == {**counts, "tasks": {"t": {"items": 2, "touched": 1}}}
+    # The other model has the second item right where ours has the first.
+    others = [ItemResult(str(n), "t", "", ("a",), "a", "a", {"exact_match": float(n)}) for n in range(2)]
+    apart = score_apart(results, findings, against=others)
+    assert [apart[side]["exact_match"]["value"] for side in ("all", "clean", "touched")] == [0.0, -1.0, 1.0]
 
 
 def test_real_questions_against_themselves_and_against_other_training_rows(shared_data):

@@ -36,6 +36,13 @@ def test_a_task_that_names_its_data_names_its_items_too():
     assert items_from_rows([row(USER, ANSWER, task="sums")], task)[0].task == "mine"
 
 
+def test_a_layout_keeps_the_bare_question_beside_it():
+    (item,) = items_from_rows([row(USER, ANSWER)], load_task("gsm8k"))
+    assert (item.question, item.asks, item.text) == ("2 + 2?", "2 + 2?", "Question: 2 + 2?\nAnswer:")
+    (plain,) = items_from_rows([row(USER, ANSWER)], load_task("references"))
+    assert (plain.question, plain.asks) == ("", "2 + 2?")
+
+
 def test_options_come_from_the_row_or_from_the_task():
     task = with_options("3", "4")
     own, given = items_from_rows([row(USER, ANSWER, options=("4", "5")), row(USER, ANSWER)], task)
@@ -69,6 +76,8 @@ OPTIONS = load_task("choice")
         ([row(USER, ANSWER, id="a"), row(USER, ANSWER, id="a", number=4)], load_task("references"), "duplicate-ids"),
         ([row(USER, ANSWER, USER, ANSWER)], load_task("gsm8k"), "not-one-question"),
         ([row(Message("system", "Be brief."), USER, ANSWER)], load_task("gsm8k"), "not-one-question"),
+        ([row(Message("user", " \n"), ANSWER)], load_task("references"), "empty-question"),
+        ([row(ANSWER, references=("4",))], load_task("references"), "empty-question"),
         ([row(USER)], load_task("ifeval"), "no-checks"),
         ([row(USER, checks=({"id": "judge"},))], load_task("ifeval"), "unknown-check"),
     ],

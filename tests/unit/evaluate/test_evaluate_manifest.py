@@ -53,6 +53,14 @@ def test_a_key_without_a_value_is_missed(key, value):
     assert line.startswith(f"{key}: ")
 
 
+def test_a_model_that_is_compared_with_needs_its_own_hash_and_items():
+    assert check_manifest({**COMPLETE, "against": {"model": "b", "model_hash": "c", "item_files": ["b.jsonl"]}}) == []
+    assert [line.split(":")[0] for line in check_manifest({**COMPLETE, "against": {"model": "b"}})] == [
+        "against.model_hash",
+        "against.item_files",
+    ]
+
+
 def test_a_score_needs_its_items_and_its_interval():
     document = copy.deepcopy(COMPLETE)
     document["tasks"]["bbh"]["exact_match"] = {"value": 0.5}

@@ -2,11 +2,22 @@
 
 import json
 import re
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from precept.evaluate.items import Item
-from precept.evaluate.obfuscate import NAMES, VARIANTS, renumber, shuffle_options, swap_names, vary_spacing
+from precept.evaluate.obfuscate import (
+    NAMES,
+    VARIANTS,
+    renumber,
+    shuffle_options,
+    swap_names,
+    vary_items,
+    vary_spacing,
+)
+from precept.evaluate.task import FAMILIES, Variant, load_task
 from precept.types import Message
 
 
@@ -55,6 +66,7 @@ def test_only_the_last_list_is_the_questions():
         item("Red?\nA. sky", "A"),
         item("Red?", "blood"),
         item("Red?\n- yes\n- no"),
+        item("Next?\nA. B\nB. C", "B"),
     ],
 )
 def test_options_that_cannot_be_moved_safely_stay(left):
@@ -125,6 +137,7 @@ def test_names_are_swapped_everywhere_within_their_group():
         item("It was King John of England.", "yes"),
         item("Annabel left.", "yes"),
         item("Who came?", "Anna"),
+        item("Who wrote Emma's letters?", "Jane"),
     ],
 )
 def test_names_that_may_matter_stay(left):
@@ -149,6 +162,40 @@ def test_a_text_that_is_laid_out_keeps_its_blanks():
     for text in ("if x:\n    return", "a\tb", "```\nx\n```", "a  b", ""):
         left = item(text, "x")
         assert vary_spacing(left, seed=0) is left
+
+
+def test_a_name_that_only_an_answer_holds_stays():
+    variant = swap_names(item("Anna has a father. Who?", "Tom"), seed=0)
+    assert "Anna" not in question(variant) and variant.references == ("Tom",)
+
+
+def test_only_the_question_among_worked_examples_changes():
+    around = "Q: Anna has 2 + 3 pens?\nA: 5\n\nQ: What is 2 + 3?\nA:"
+    asked = Item("q", "t", (Message("user", around),), ("5",), text=around, question="What is 2 + 3?")
+    variant = renumber(asked, seed=1)
+    assert variant.question != asked.question and variant.references != ("5",)
+    assert variant.text == variant.messages[-1].content == around.replace("What is 2 + 3?", variant.question)
+
+
+def test_a_question_that_stands_in_another_form_in_the_prompt_stays():
+    asked = Item("q", "t", (Message("user", "2 plus 3?"),), ("5",), text="2 + 3?", question="2 + 3?")
+    assert renumber(asked, seed=0) is asked
+
+
+def test_items_that_change_are_named_by_place_and_draw_apart():
+    sums = [replace(item("What is 12 + 30?", "42"), id=str(n)) for n in range(4)]
+    found = vary_items([item("Why?", "x"), *sums], "renumber", seed=0)
+    assert list(found) == [1, 2, 3, 4]
+    assert len({question(variant) for variant in found.values()}) > 1
+    assert found == vary_items([item("Why?", "x"), *sums], "renumber", seed=0)
+
+
+def test_every_variant_can_be_allowed_and_is_by_some_task():
+    assert set(VARIANTS) == set(get_args(Variant))
+    assert set(VARIANTS) == {name for family in FAMILIES for name in load_task(family).variants}
+    assert not [
+        family for family in FAMILIES if load_task(family).kind in ("checks", "answers") and load_task(family).variants
+    ]
 
 
 @pytest.mark.parametrize("name", VARIANTS)

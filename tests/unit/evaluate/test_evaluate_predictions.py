@@ -20,7 +20,7 @@ def read(**record):
 
 
 def scores(record, metrics=("exact_match",), rule="none"):
-    (result,) = score_predictions([read(**record)], plan_readings(metrics, rule))
+    (result,) = score_predictions([read(**record)], plan_readings(metrics, rule), split=str.split)
     return result.scores
 
 

@@ -67,6 +67,12 @@ def test_the_interval_over_seeds_by_hand():
     assert over_seeds([0.5, 0.5])["low"] == over_seeds([0.5, 0.5])["high"] == 0.5
 
 
+def test_effect_sizes_of_many_runs_take_no_square_of_them():
+    many = list(range(200_000))
+    assert a12(many, many) == 0.5
+    assert a12([value + 1 for value in many], many) == pytest.approx(0.5, abs=1e-5)
+
+
 def test_one_run_has_no_spread():
     with pytest.raises(AssertionError, match="one run"):
         over_seeds([0.5])

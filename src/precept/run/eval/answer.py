@@ -1,4 +1,4 @@
-"""One model's answers to every item of every task, block by block."""
+"""One model's answers to every item of every round, block by block."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from precept.evaluate.answers import ENDINGS, write_answers
 from precept.models.folder import resolve_model
 from precept.render import read_template
 from precept.run.console import say
+from precept.run.eval.byte_bpe import load_byte_bpe
 from precept.run.eval.progress import EvalProgress, eval_progress
-from precept.run.eval.store import BLOCK, ItemStore
+from precept.run.eval.rounds import Round
+from precept.run.eval.store import BLOCK, ItemStore, file_name
 from precept.run.eval.tasks import Asked
 from precept.run.fingerprint import fingerprint
 
@@ -46,7 +48,6 @@ class Contender:
     name: str
     label: str
     chat_template: str | None
-    seed: int
     fallback: str | None = None
 
     @cached_property
@@ -62,42 +63,41 @@ class Contender:
         return own_template(resolve_model(self.name)) or self.fallback
 
     def settings(self) -> dict[str, Any]:
-        """What its answers depend on, beside tasks and items."""
+        """What its answers depend on, beside what it is asked."""
         template = None if self.template is None else hashlib.sha256(self.template.encode()).hexdigest()[:16]
-        return {"model_hash": self.hash, "chat_template": template, "seed": self.seed}
+        return {"model_hash": self.hash, "chat_template": template}
 
 
-def answer_all(
-    contender: Contender, asked: Sequence[Asked], stores: Sequence[ItemStore]
-) -> list[tuple[Asked, list[ItemResult]]]:
-    """Every task with its results. What an earlier, killed evaluation left on disk is not asked again; where nothing is
+def answer_all(contender: Contender, rounds: Sequence[Round], stores: Sequence[ItemStore]) -> list[list[ItemResult]]:
+    """The results of each round. What an earlier, killed evaluation left on disk is not asked again; where nothing is
     missing the model is not even loaded."""
     done = [store.done() for store in stores]
-    total, before = sum(len(task.items) for task in asked), sum(map(len, done))
+    total, before = sum(len(own.asked.items) for own in rounds), sum(map(len, done))
     if before:
         say(f"{contender.label}: {before} of {total} items were answered before")
     if before < total:
-        from precept.run.eval.model import AskedModel, open_asked
+        from precept.run.eval.model import open_asked
 
         model = open_asked(contender.name, chat_template=contender.chat_template, fallback_template=contender.fallback)
-        model = AskedModel(model.model, model.has_template, contender.seed)
-        if not model.has_template and any(task.task.chat for task in asked):
+        if not model.has_template and any(own.asked.task.chat for own in rounds):
             say(f"{contender.name} has no chat template: it is asked in plain text")
         with eval_progress(contender.label, total=total, done=before) as progress:
-            for task, own, store in zip(asked, done, stores, strict=True):
-                own += _answer_rest(model, task, len(own), store, progress)
-    for task, own, store in zip(asked, done, stores, strict=True):
-        refused = sum(result.refused is not None for result in own)
+            for own, results, store in zip(rounds, done, stores, strict=True):
+                results += _answer_rest(model, own, len(results), store, progress)
+    for own, results, store in zip(rounds, done, stores, strict=True):
+        refused = sum(result.refused is not None for result in results)
         too_long = f", {refused} longer than the context, scored wrong" if refused else ""
-        say(f"{contender.label}: {task.task.name}: {len(own)} items{too_long} -> {store.path}")
-    return list(zip(asked, done, strict=True))
+        name = f"{own.asked.task.name}{own.suffix}"
+        say(f"{contender.label}: {name}: {len(results)} items{too_long} -> {store.path}")
+    return done
 
 
 def _answer_rest(
-    model: AskedModel, asked: Asked, start: int, store: ItemStore, progress: EvalProgress
+    model: AskedModel, own: Round, start: int, store: ItemStore, progress: EvalProgress
 ) -> list[ItemResult]:
     """The items from ``start`` on, each block on disk before the next is asked."""
-    task = asked.task
+    asked, task = own.asked, own.asked.task
+    split = load_byte_bpe(task.rouge_tokenizer) if task.needs_tokenizer else None
     results: list[ItemResult] = []
     for first in range(start, len(asked.items), BLOCK):
         block = asked.items[first : first + BLOCK]
@@ -106,8 +106,9 @@ def _answer_rest(
             block,
             task,
             prompt_text=lambda item: model.prompt_text(item, task),
-            answer=lambda items: model.answer(items, task, progress.inside),
+            answer=lambda items: model.answer(items, task, seed=own.seed, progress=progress.inside),
             choose=lambda items: model.choose(items, task),
+            split=split,
         )
         store.append(found)
         results += found
@@ -122,7 +123,7 @@ def answer_files(
     names = {}
     for asked, own in results:
         if (format_ := asked.task.answer_file) is not None:
-            name = f"{contender.label}.{asked.task.name}{ENDINGS[format_]}"
+            name = file_name(contender.label, asked.task.name, ENDINGS[format_])
             write_answers(asked.items, own, folder / name, format=format_, model=contender.label)
             names[asked.task.name] = name
     return names

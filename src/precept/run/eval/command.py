@@ -10,8 +10,33 @@ from precept.errors import InputError
 from precept.run.console import print_json
 from precept.run.data.show import parse_bad_rows
 
-OF_MODELS = ("model", "task", "suite", "data_dir", "limit", "shots", "chat", "chat_template", "max_new_tokens")
+OF_MODELS = (
+    "model",
+    "task",
+    "suite",
+    "data_dir",
+    "limit",
+    "shots",
+    "chat",
+    "chat_template",
+    "max_new_tokens",
+    "variants",
+    "training",
+)
 """Options that say how a model is asked."""
+ASKED_WITH = (
+    "against",
+    "chat_template",
+    "limit",
+    "max_new_tokens",
+    "shots",
+    "chat",
+    "seed",
+    "repeats",
+    "rouge_tokenizer",
+    "fresh",
+)
+"""Options that an evaluation takes as they are."""
 
 
 def eval_command(options: Mapping[str, Any]) -> None:
@@ -27,14 +52,16 @@ def eval_command(options: Mapping[str, Any]) -> None:
 
 def _list(options: Mapping[str, Any]) -> None:
     from precept.evaluate.suite import SUITES, load_suite
-    from precept.run.eval.metric_names import list_names, print_names
+    from precept.run.eval.metric_names import list_names, list_variants, print_names, print_variants
     from precept.run.eval.text import print_suites
 
     suites = [{"name": name, "does": load_suite(name).about, "source": load_suite(name).source} for name in SUITES]
+    variants = list_variants()
     if options["as_json"]:
-        return print_json({**list_names(), "suites": suites})
+        return print_json({**list_names(), "variants": variants, "suites": suites})
     print_suites(suites)
     print_names(list_names())
+    print_variants(variants)
 
 
 def _ask(options: Mapping[str, Any]) -> None:
@@ -54,6 +81,13 @@ def _ask(options: Mapping[str, Any]) -> None:
     from precept.run.eval.evaluate import DATA_DIR, run_eval
     from precept.run.eval.text import print_scores
 
+    if options["metric"] or options["extract"] != "none":
+        raise InputError(
+            "a task names its own metrics and extraction rules",
+            code="model-and-metric",
+            found="--metric" if options["metric"] else "--extract",
+            do="leave it out, or write a task file with 'metrics'; or give --predictions FILE",
+        )
     result = run_eval(
         options["model"],
         options["task"] or (),
@@ -61,10 +95,9 @@ def _ask(options: Mapping[str, Any]) -> None:
         data_dir=Path(options["data_dir"] or DATA_DIR),
         output=Path(options["output"] or "precept-eval"),
         bad_rows=parse_bad_rows(options["bad_rows"]),
-        **{
-            name: options[name]
-            for name in ("against", "chat_template", "limit", "max_new_tokens", "shots", "chat", "seed", "fresh")
-        },
+        variants=options["variants"] or (),
+        training=options["training"] or (),
+        **{name: options[name] for name in ASKED_WITH},
     )
     print_json(result) if options["as_json"] else print_scores(result)
 
@@ -78,6 +111,7 @@ def _score_predictions(options: Mapping[str, Any]) -> None:
         options["predictions"],
         metrics=options["metric"] or ["exact_match"],
         extract=options["extract"],
+        rouge_tokenizer=options["rouge_tokenizer"],
         against=options["against"],
         bad_rows=parse_bad_rows(options["bad_rows"]),
         output=None if options["output"] is None else Path(options["output"]),

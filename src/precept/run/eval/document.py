@@ -7,9 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from precept.evaluate import ItemResult, by_task, summarize
+from precept.evaluate.best_template import best_template
 from precept.evaluate.run import by_words, score_means
-from precept.evaluate.statistics import verdict
+from precept.evaluate.statistics import holm, verdict
 from precept.evaluate.suite import Suite, group_scores
+from precept.run.eval.byte_bpe import hash_byte_bpe
 from precept.run.eval.tasks import Asked
 
 Results = Sequence[tuple[Asked, Sequence[ItemResult]]]
@@ -17,18 +19,26 @@ Results = Sequence[tuple[Asked, Sequence[ItemResult]]]
 
 
 def score_document(results: Results, *, against: Results | None = None, suite: Suite | None = None) -> dict[str, Any]:
-    """``{suite?, tasks, overall, difference?, verdict?, counts, parts?, asked}``.
+    """``{suite?, tasks, overall, difference?, p_holm?, verdict?, task_differences?, counts, parts?, asked}``.
 
     ``suite`` is the unweighted mean over the tasks of each group, ``parts`` the scores by the length of the reference
-    where a task wants them, ``verdict`` says better, worse or undecided of each difference, and ``asked`` how each
-    task was asked.
+    where a task wants them, ``verdict`` says better, worse or undecided of each difference by its own p, ``p_holm`` is
+    corrected for all metrics, in ``task_differences`` for all tasks and metrics, and ``asked`` tells how each task was
+    asked.
     """
     merged = _merged(results)
-    document = summarize(merged, against=None if against is None else _merged(against))
-    if "difference" in document:
-        document["verdict"] = {name: verdict(found) for name, found in document["difference"].items()}
+    others = None if against is None else _merged(against)
+    document = summarize(merged, against=others)
+    if others is not None:
+        difference = document["difference"]
+        document["p_holm"] = holm({metric: found["p"] for metric, found in difference.items()})
+        document["verdict"] = {metric: verdict(found) for metric, found in difference.items()}
+        if len(merged) > 1:
+            document["task_differences"] = _task_differences(merged, others)
     if suite is not None:
-        document = {"suite": {"name": suite.name, "about": suite.about, "scores": _groups(results)}, **document}
+        scores, templates = _groups(results), _templates(results)
+        chosen = {"templates": templates} if templates else {}
+        document = {"suite": {"name": suite.name, "about": suite.about, "scores": scores, **chosen}, **document}
     parts = {
         asked.task.name: {name: score_means(part) for name, part in by_words(own, asked.task.bins).items()}
         for asked, own in results
@@ -42,11 +52,38 @@ def _merged(results: Results) -> dict[str, list[ItemResult]]:
     return by_task([result for _, own in results for result in own])
 
 
+def _task_differences(
+    ours: Mapping[str, Sequence[ItemResult]], theirs: Mapping[str, Sequence[ItemResult]]
+) -> dict[str, Any]:
+    """``{TASK: {METRIC: {value, low, high, p, n, p_holm}}}``."""
+    found = {name: summarize({name: own}, against={name: theirs[name]})["difference"] for name, own in ours.items()}
+    compared = [(name, metric) for name, metrics in found.items() for metric in metrics]
+    corrected = holm({str(n): found[name][metric]["p"] for n, (name, metric) in enumerate(compared)})
+    for n, (name, metric) in enumerate(compared):
+        found[name][metric]["p_holm"] = corrected[str(n)]
+    return found
+
+
 def _groups(results: Results) -> dict[str, Any]:
     groups: dict[str, dict[str, Sequence[ItemResult]]] = {}
     for asked, own in results:
         groups.setdefault(asked.group, {})[asked.task.name] = own
     return {name: group_scores(tasks) for name, tasks in groups.items()}
+
+
+def _templates(results: Results) -> dict[str, Any]:
+    """``{DATASET: {METRIC: {mean, best}}}`` of the data sets that several templates put: the mean over templates, and
+    the template that is best on other items (``evaluate.best_template``)."""
+    datasets: dict[str, dict[str, Sequence[ItemResult]]] = {}
+    for asked, own in results:
+        if asked.dataset is not None:
+            datasets.setdefault(asked.dataset, {})[asked.task.name] = own
+    found = {}
+    for name, tasks in datasets.items():
+        means = group_scores(tasks)
+        if best := best_template(tasks):
+            found[name] = {metric: {"mean": means[metric], "best": entry} for metric, entry in best.items()}
+    return found
 
 
 def _asked(asked: Asked) -> dict[str, Any]:
@@ -66,9 +103,6 @@ def _asked(asked: Asked) -> dict[str, Any]:
         "guessing": asked.guessing,
         "files": [{"path": path, "sha256": digest} for path, digest in asked.files],
     }
+    if task.needs_tokenizer and task.rouge_tokenizer is not None:
+        found["rouge_tokenizer"] = {"path": task.rouge_tokenizer, "sha256": hash_byte_bpe(task.rouge_tokenizer)}
     return found
-
-
-def model_facts(hashed: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the numbers of a model depend on beside tasks and items, for the manifest."""
-    return {"model_hash": hashed, **settings}

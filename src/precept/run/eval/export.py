@@ -45,13 +45,13 @@ def export_task(
     (asked,) = named_tasks([path], Asking(limit=limit, shots=shots, bad_rows=bad_rows))
     task = asked.task
     by_tokens = [name for name, metric in task.metrics.items() if metric.normalization == "tokens"]
-    if task.kind not in ("generate", "choice") or by_tokens or task.temperature:
+    if task.kind not in ("generate", "choice") or by_tokens or task.temperature or task.needs_tokenizer:
         raise InputError(
             "the harness has no form for this task",
             code="export-unsupported",
             where=f"task {task.name}",
             found=f"kind {task.kind}" + (f", {', '.join(by_tokens)} normalized by tokens" if by_tokens else ""),
-            do="export tasks of kind generate or choice that are answered greedily",
+            do="export tasks of kind generate or choice that are answered greedily and scored without a tokenizer",
         )
     name = "precept_" + re.sub(r"\W", "_", task.name)
     if output.exists() and not output.is_dir():

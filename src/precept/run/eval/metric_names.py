@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 
 from precept.evaluate.extract import EXACT, LENIENT, RULES
-from precept.evaluate.metrics import SCORES, label_match
+from precept.evaluate.metrics import SCORES, WITH_TOKENIZER, label_match, rouge_l_byte_bpe
+from precept.evaluate.obfuscate import VARIANTS
+from precept.evaluate.task import FAMILIES, load_task
 from precept.run.console import STDOUT
 
 
@@ -18,7 +21,7 @@ def list_names() -> dict[str, list[dict[str, str | None]]]:
     A rule's ``exact_match`` is the score that this name means for what it takes, ``lenient`` the rule that is scored
     beside it.
     """
-    metrics = {**SCORES, "label_match": label_match}
+    metrics = {**SCORES, WITH_TOKENIZER: rouge_l_byte_bpe, "label_match": label_match}
     return {
         "metrics": [{"name": name, "does": _first_sentence(score)} for name, score in metrics.items()],
         "extract": [
@@ -31,6 +34,27 @@ def list_names() -> dict[str, list[dict[str, str | None]]]:
             for name, rule in RULES.items()
         ],
     }
+
+
+def list_variants() -> list[dict[str, Any]]:
+    """Every variant with what it does, and the families of tasks that allow it."""
+    tasks = {family: load_task(family) for family in FAMILIES}
+    return [
+        {
+            "name": name,
+            "does": _first_sentence(variant),
+            "families": [family for family, task in tasks.items() if name in task.variants],
+        }
+        for name, variant in VARIANTS.items()
+    ]
+
+
+def print_variants(variants: Sequence[Mapping[str, Any]]) -> None:
+    """A line a variant."""
+    table = Table(title="--variants NAME", title_justify="left", show_header=False, box=None)
+    for entry in variants:
+        table.add_row(entry["name"], f"{entry['does']} Allowed by {', '.join(entry['families'])}.")
+    STDOUT.print(table)
 
 
 def print_names(names: Mapping[str, Sequence[Mapping[str, str | None]]]) -> None:

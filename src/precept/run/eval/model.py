@@ -28,7 +28,6 @@ class AskedModel:
 
     model: OpenedModel
     has_template: bool
-    seed: int = 0
 
     def prompt_text(self, item: Item, task: Task) -> str:
         """What the model reads."""
@@ -36,14 +35,17 @@ class AskedModel:
             return self.model.renderer.prompt_text(item.messages, item.tools)
         return item.text
 
-    def answer(self, items: Sequence[Item], task: Task, progress: Progress | None) -> list[list[Generation]]:
+    def answer(
+        self, items: Sequence[Item], task: Task, *, seed: int, progress: Progress | None
+    ) -> list[list[Generation]]:
         """What is generated for each item, a text for each of its user turns."""
         turns = [_user_turns(item) if task.kind == "answers" else 1 for item in items]
         said: list[list[Generation]] = [[] for _ in items]
         for turn in range(max(turns)):
             asked = [place for place, count in enumerate(turns) if turn < count and not _refused(said[place])]
             prompts = [self._prompt(items[place], task, said[place], turns[place]) for place in asked]
-            found = self._generate(prompts, [items[place] for place in asked], task, progress, turn)
+            own = f"{seed} {items[0].task} {items[0].id} {turn}"  # no two blocks, and no two turns, draw alike
+            found = self._generate(prompts, [items[place] for place in asked], task, progress, own)
             for place, generation in zip(asked, found, strict=True):
                 said[place].append(replace(generation, text=cut_at(generation.text, task.stop)))
         return said
@@ -75,7 +77,7 @@ class AskedModel:
         return self._plain.encode(text)
 
     def _generate(
-        self, prompts: Sequence[IntArray], items: Sequence[Item], task: Task, progress: Progress | None, turn: int
+        self, prompts: Sequence[IntArray], items: Sequence[Item], task: Task, progress: Progress | None, seed: str
     ) -> list[Generation]:
         """Greedy answers, and samples where the task has a temperature for an item's category."""
         groups: dict[float, list[int]] = {}
@@ -86,17 +88,13 @@ class AskedModel:
         for temperature, places in groups.items():
             own = [prompts[place] for place in places]
             if temperature > 0:
-                sampling = Sampling(temperature=temperature, seed=self._seed_of(items[0], turn))
+                sampling = Sampling(temperature=temperature, seed=zlib.crc32(f"{seed} {temperature}".encode()))
                 sampled = sampler.sample(own, sampling, max_new_tokens=task.max_new_tokens, progress=progress)
                 answers = [generations[0] for generations in sampled]
             else:
                 answers = sampler.generate(own, max_new_tokens=task.max_new_tokens, progress=progress)
             found |= zip(places, answers, strict=True)
         return [found[place] for place in range(len(items))]
-
-    def _seed_of(self, first: Item, turn: int) -> int:
-        """A seed for each block, told by its first item, and for each turn: no two share their random numbers."""
-        return zlib.crc32(f"{self.seed} {first.task} {first.id} {turn}".encode())
 
     def _stop_ids(self, task: Task) -> tuple[int, ...]:
         """The model's end tokens, and those that begin with a text at which the task cuts: nothing is lost."""

@@ -42,7 +42,21 @@ def evaluate(
         Path | None, typer.Option("--output", "-o", help="Folder for the items; of a model by default precept-eval.")
     ] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Instead of the task's own limit.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of answers that are drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of answers that are drawn, and of variants.")] = 0,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs with seeds of their own, where answers are drawn.")] = 1,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option("--variants", help="Ask items in other words, too: see --list; may be repeated."),
+    ] = None,
+    training: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--training", help="Training files, or a run's folder, to look for the items in; may be repeated."
+        ),
+    ] = None,
+    rouge_tokenizer: Annotated[
+        str | None, typer.Option("--rouge-tokenizer", help="GPT-2's tokenizer, a folder, for rouge_l_byte_bpe.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask anew what the output folder holds.")] = False,
     bad_rows: Annotated[str, typer.Option(help="error, or drop.")] = "error",
     export_task: Annotated[

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from precept.errors import InputError
+from precept.evaluate.metrics import WITH_TOKENIZER
 from precept.evaluate.predictions import (
     Prediction,
     PredictionProblem,
@@ -26,6 +27,7 @@ from precept.records.files import DataFile, find_files, parse_file, read_bytes
 from precept.records.problems import FileProblem
 from precept.run.console import STDOUT, say
 from precept.run.data.rows import settle_refusals
+from precept.run.eval.byte_bpe import load_byte_bpe
 from precept.run.output import write_atomic
 from precept.types import Refusal
 
@@ -39,6 +41,7 @@ def score_file(
     metrics: Sequence[str],
     extract: str = "none",
     against: str | None = None,
+    rouge_tokenizer: str | None = None,
     bad_rows: Literal["error", "drop"] = "error",
     output: Path | None = None,
 ) -> dict[str, Any]:
@@ -50,8 +53,13 @@ def score_file(
     if output is not None and output.exists() and not output.is_dir():
         raise InputError("the output path is a file", code="output-is-a-file", where=str(output), do="name a folder")
     task = _file(path).stem
-    ours = _score(path, task, readings, bad_rows)
-    theirs = None if against is None else pair_results(ours, _score(against, task, readings, bad_rows), where=against)
+    split = load_byte_bpe(rouge_tokenizer) if WITH_TOKENIZER in metrics else None
+
+    def score(path: str) -> list[ItemResult]:
+        return score_predictions(_read(path, task, readings, bad_rows), readings, split=split)
+
+    ours = score(path)
+    theirs = None if against is None else pair_results(ours, score(against), where=against)
     summary = summarize(by_task(ours), against=None if theirs is None else by_task(theirs))
     document: dict[str, Any] = {
         "predictions": path,
@@ -121,15 +129,16 @@ def print_predictions(document: Mapping[str, Any]) -> None:
         STDOUT.print(f"{metric}: {found}", markup=False)
 
 
-def _score(
+def _read(
     path: str, task: str, readings: Mapping[str, Reading], bad_rows: Literal["error", "drop"]
-) -> list[ItemResult]:
+) -> list[Prediction]:
+    """The rows of a file that can be scored. Raises InputError where rows cannot, unless they are dropped."""
     predictions, refused = read_predictions(path, task=task)
     numberless = refuse_numberless(path, predictions, readings)
     rows = {refusal.row for refusal in numberless}
     kept = [entry for entry in predictions if entry.row not in rows]
     settle_refusals([*refused, *numberless], kept=len(kept), bad_rows=bad_rows, do="--bad-rows drop")
-    return score_predictions(kept, readings)
+    return kept
 
 
 def refuse_numberless(path: str, predictions: Sequence[Prediction], readings: Mapping[str, Reading]) -> list[Refusal]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,7 +16,8 @@ import orjson
 
 from precept.errors import InputError
 from precept.evaluate import Item, ItemResult, append_items, read_items, write_items
-from precept.run.eval.tasks import Asked
+from precept.run.eval.byte_bpe import hash_byte_bpe
+from precept.run.eval.rounds import Round
 from precept.run.output import write_atomic
 
 BLOCK = 64
@@ -23,7 +25,7 @@ BLOCK = 64
 NOT_IN_NAMES = re.compile(r"[^\w.+-]")
 SETTINGS, LOCK = "asked.json", ".eval.lock"
 # They say where data lies; what it holds is compared by the items' hash.
-NOT_COMPARED = {"data", "examples", "prompt"}
+NOT_COMPARED = {"data", "examples", "prompt", "rouge_tokenizer", "variants"}
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,21 @@ class ItemStore:
         append_items(results, self.path)
 
 
-def item_file(label: str, task: str) -> str:
-    """The file's name; signs that no file name should hold are replaced."""
-    return f"{label}.{NOT_IN_NAMES.sub('_', task)}.items.jsonl"
+def file_name(label: str, task: str, ending: str) -> str:
+    """The name of a task's file; signs that no file name should hold are replaced."""
+    return f"{label}.{NOT_IN_NAMES.sub('_', task)}{ending}"
 
 
-def make_store(folder: Path, label: str, asked: Asked, model: Mapping[str, Any]) -> ItemStore:
-    """The store of a task for one model, of which ``model`` says what its answers depend on."""
-    task = {key: value for key, value in asdict(asked.task).items() if key not in NOT_COMPARED}
-    settings = orjson.loads(orjson.dumps({**model, **task, "items": hash_items(asked.items)}))
-    return ItemStore(folder, item_file(label, asked.task.name), settings, asked.items)
+def make_store(folder: Path, label: str, own: Round, model: Mapping[str, Any]) -> ItemStore:
+    """The store of a round for one model, of which ``model`` says what its answers depend on."""
+    task = own.asked.task
+    settings = {key: value for key, value in asdict(task).items() if key not in NOT_COMPARED}
+    settings |= {**model, "seed": own.seed, "items": hash_items(own.asked.items)}
+    if task.needs_tokenizer:
+        assert task.rouge_tokenizer is not None, "the tokenizer was read when the task was"
+        settings["rouge_tokenizer"] = hash_byte_bpe(task.rouge_tokenizer)
+    name = file_name(label, f"{task.name}{own.suffix}", ".items.jsonl")
+    return ItemStore(folder, name, orjson.loads(orjson.dumps(settings)), own.asked.items)
 
 
 def hash_items(items: Sequence[Item]) -> str:
@@ -80,9 +87,10 @@ def hash_items(items: Sequence[Item]) -> str:
 def open_stores(folder: Path, stores: Sequence[ItemStore], *, fresh: bool) -> Iterator[None]:
     """Lock the folder and write down what is asked.
 
-    Raises InputError where another process is at work there, and, unless ``fresh`` removes them, where an item file
-    was made with other settings or items.
+    Raises InputError where another process is at work there, where two stores would share a file, and, unless ``fresh``
+    removes them, where an item file was made with other settings or items, or nothing tells with which.
     """
+    _refuse_shared_files(stores)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("a")
@@ -106,10 +114,9 @@ def open_stores(folder: Path, stores: Sequence[ItemStore], *, fresh: bool) -> It
             ) from None
         kept = _read_settings(folder)
         for store in stores:
-            before = kept.get(store.name) if store.path.is_file() else None
-            if fresh or before is None:
+            if fresh:
                 store.path.unlink(missing_ok=True)
-            elif before != store.settings:
+            elif store.path.is_file() and (before := kept.get(store.name, {})) != store.settings:
                 raise _differs(store, before)
         kept |= {store.name: dict(store.settings) for store in stores}
         write_atomic(folder / SETTINGS, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
@@ -117,7 +124,7 @@ def open_stores(folder: Path, stores: Sequence[ItemStore], *, fresh: bool) -> It
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
-    """What was asked in this folder before; nothing where the file is damaged, so that its items are not trusted."""
+    """What was asked in this folder before; nothing where the file is damaged."""
     try:
         found = orjson.loads((folder / SETTINGS).read_bytes())
     except (OSError, ValueError):
@@ -125,7 +132,26 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _refuse_shared_files(stores: Sequence[ItemStore]) -> None:
+    counts = Counter(store.name for store in stores)
+    if shared := [name for name, count in counts.items() if count > 1]:
+        raise InputError(
+            "two tasks would write their items to one file",
+            code="duplicate-task",
+            found=", ".join(shared),
+            do="give each task a name of its own, of letters, digits, '.', '-' and '_'",
+        )
+
+
 def _differs(store: ItemStore, before: Mapping[str, Any]) -> InputError:
+    if not before:
+        return InputError(
+            "this folder holds items, and nothing that tells how they were asked",
+            code="evaluation-differs",
+            where=str(store.path),
+            found=f"no entry in {SETTINGS}",
+            do="use --fresh to ask anew, or name another folder with -o",
+        )
     keys = [key for key in store.settings if before.get(key) != store.settings[key]]
     shown = [f"{key}: {_short(before.get(key))} -> {_short(store.settings[key])}" for key in keys]
     return InputError(
