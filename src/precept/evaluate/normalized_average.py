@@ -6,7 +6,11 @@ in per cent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from precept.evaluate.statistics import RESAMPLES
 
 GUESSING = {
     "mmlu_direct": 0.25,
@@ -40,3 +44,24 @@ def normalized_average(scores: Mapping[str, float], guessing: Mapping[str, float
     another number."""
     assert scores.keys() == guessing.keys(), f"needs exactly {', '.join(guessing)}"
     return normalize_tasks(scores, guessing)
+
+
+def normalized_score(
+    values: Mapping[str, Sequence[float]], guessing: Mapping[str, float], *, seed: int = 0
+) -> dict[str, float]:
+    """``normalize_tasks`` from the scores of each task's items, as ``{value, low, high, n}``.
+
+    ``low`` and ``high`` are a 95 % percentile bootstrap over the items within each task, the tasks kept as they are;
+    where no task's items differ they are the value itself. Values lie below 0 where guessing does better.
+    """
+    means = {task: float(np.mean(own)) for task, own in values.items()}
+    rng = np.random.default_rng(seed)
+    total = np.zeros(RESAMPLES)
+    for task, own in values.items():
+        distinct, counts = np.unique(np.asarray(own, np.float64), return_counts=True)
+        drawn = rng.multinomial(len(own), counts / len(own), size=RESAMPLES) @ distinct / len(own)
+        total += (drawn - guessing[task]) / (1 - guessing[task])
+    low, high = np.quantile(total / len(values), (0.025, 0.975))
+    return {"value": normalize_tasks(means, guessing), "low": float(low), "high": float(high)} | {
+        "n": sum(map(len, values.values()))
+    }

@@ -103,7 +103,7 @@ def _studies(page: Page) -> Iterator[Markup]:
 def _evaluations(page: Page) -> Iterator[Markup]:
     """The sections of each evaluation; of several first a table of all."""
     several = len(page.evaluations)
-    if several > 1:
+    if several > 1 and any(evaluation.first for evaluation in page.evaluations):
         yield _all_evaluations(page.evaluations)
     for number, evaluation in enumerate(page.evaluations):
         anchor = scores_anchor(number)
@@ -128,8 +128,7 @@ def items_anchor(number: int) -> str:
 
 def _all_evaluations(evaluations: tuple[Evaluation, ...]) -> Markup:
     """Each with its first score over all items, as dots too where all have the same metric."""
-    scored = [(number, own, own.first) for number, own in enumerate(evaluations) if own.first]
-    firsts = [(number, own, *next(iter(level.tuned.items()))) for number, own, level in scored if level]
+    firsts = [(n, own, *next(iter(own.first.tuned.items()))) for n, own in enumerate(evaluations) if own.first]
     rows = [
         (link(own.name, f"#{scores_anchor(number)}"), own.tuned, metric, f"{score.n:,}", *_shown(score))
         for number, own, metric, score in firsts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from precept.evaluate.markup import Markup, element
 from precept.evaluate.page_parts import Facts, document, link, plain_table
@@ -14,8 +14,6 @@ TAIL = 250
 """Characters of a longer prompt that are shown unfolded: its end, where the question stands."""
 SHARED_FROM = 200
 """Characters from which a beginning that all prompts of a page share is shown once."""
-CARDS_FOR = 6
-"""Levels whose first items the page of the run shows; those of the others are on their own pages."""
 PAIRED = ("worse", "both wrong", "better", "both right")
 SINGLE = ("wrong", "right")
 RULE = (
@@ -64,7 +62,7 @@ class Items:
     level: str
     kinds: tuple[Kind, ...]
     href: str | None = None
-    files: Facts = field(default=())
+    files: Facts = ()
 
 
 def kind_of(score: float, other: float | None) -> str:
@@ -83,7 +81,7 @@ def items_section(levels: Sequence[Items], *, title: str, anchor: str, rule: str
     kinds = list(dict.fromkeys(kind.name for level in levels for kind in level.kinds))
     counts = [(link(level.level, level.href), *(_count(level, kind) for kind in kinds)) for level in levels]
     table = plain_table(("", *kinds), counts, numbers=set(range(1, len(kinds) + 1)))
-    shown = [level for level in levels if any(kind.examples for kind in level.kinds)][:CARDS_FOR]
+    shown = [level for level in levels if any(kind.examples for kind in level.kinds)]
     folded = [
         element(
             "details",

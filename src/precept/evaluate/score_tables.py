@@ -9,19 +9,25 @@ from typing import Any, TypeAlias
 from precept.evaluate.markup import Markup, element, join
 from precept.evaluate.page_items import Items
 from precept.evaluate.page_parts import Facts, facts_list, link, plain_table, scrolled
-from precept.evaluate.statistics import holm, verdict
+from precept.evaluate.statistics import verdict
 from precept.evaluate.svg import Dot, DotRow, dot_plots
+
+ALPHA = 0.05
+PLOTS = 2
+"""Drawings of ``svg.MOST_ROWS`` tasks that stand open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A score in 0..1, or a difference in -1..1, with its 95 % interval over ``n`` items; ``p`` is of a difference."""
+    """A score in 0..1, or a difference in -1..1, with its 95 % interval over ``n`` items; ``p`` is of a difference, and
+    ``p_holm`` the same corrected for all comparisons that it was made with."""
 
     value: float
     low: float
     high: float
     n: int
     p: float | None = None
+    p_holm: float | None = None
 
 
 Scores: TypeAlias = Mapping[str, Score]
@@ -55,11 +61,22 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Texts in columns, under a title and a sentence; ``folded`` until asked for."""
+
+    title: str
+    told: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Scores by level, the items behind them, and what the two models are called.
 
-    ``overall`` is over all items, ``groups`` are unweighted means over tasks, ``parts`` further divisions, ``asked``
-    says of each task how it was asked, as a table whose first row names the columns.
+    ``overall`` is over all items, ``groups`` are unweighted means over tasks, ``parts`` further divisions, ``tables``
+    what else there is to tell.
     """
 
     name: str
@@ -71,7 +88,7 @@ class Evaluation:
     parts: tuple[Part, ...] = ()
     items: tuple[Items, ...] = ()
     facts: Facts = ()
-    asked: tuple[tuple[str, ...], ...] = ()
+    tables: tuple[Table, ...] = ()
 
     @property
     def first(self) -> Level | None:
@@ -80,7 +97,10 @@ class Evaluation:
 
 
 def read_level(name: str, entry: Mapping[str, Any], *, note: str = "", href: str | None = None) -> Level:
-    """A level from the JSON form ``{tuned: {METRIC}, base?, baselines?: {NAME: {METRIC}}, difference?}``."""
+    """A level from the JSON form ``{tuned: {METRIC}, base?, baselines?: {NAME: {METRIC}}, difference?}``. Raises
+    ValueError where there is no score."""
+    if not entry["tuned"]:
+        raise ValueError(f"no score of {name}")
     return Level(
         name,
         read_scores(entry["tuned"]),
@@ -99,7 +119,7 @@ def read_scores(entry: Mapping[str, Mapping[str, Any]]) -> Scores:
 
 def read_score(entry: Mapping[str, Any]) -> Score:
     """One score from its JSON form, which may say more than is shown."""
-    return Score(entry["value"], entry["low"], entry["high"], entry["n"], entry.get("p"))
+    return Score(entry["value"], entry["low"], entry["high"], entry["n"], entry.get("p"), entry.get("p_holm"))
 
 
 def scores_section(evaluation: Evaluation, *, anchor: str) -> Markup | None:
@@ -112,7 +132,7 @@ def scores_section(evaluation: Evaluation, *, anchor: str) -> Markup | None:
     if whole:
         parts.append(score_table(whole, evaluation))
     if evaluation.groups:
-        told = f"{', '.join(level.name for level in evaluation.groups)}: unweighted means over tasks."
+        told = "Means over tasks are unweighted; their intervals are over the items within each task."
         parts.append(element("p", told, class_="quiet"))
     if evaluation.levels:
         parts += _level_parts(evaluation)
@@ -121,37 +141,45 @@ def scores_section(evaluation: Evaluation, *, anchor: str) -> Markup | None:
         parts += [element("h3", part.title), *told, score_table(part.levels, evaluation)]
     if evaluation.facts:
         parts.append(facts_list(evaluation.facts))
-    if evaluation.asked:
-        table = plain_table(evaluation.asked[0], evaluation.asked[1:], stacked=True)
-        parts.append(element("details", element("summary", "How each task was asked"), table))
+    parts += [part for table in evaluation.tables for part in _table_parts(table)]
     return element("section", *parts)
 
 
+def _table_parts(table: Table) -> list[Markup]:
+    told = [element("p", table.told, class_="quiet")] if table.told else []
+    shown = [*told, *([plain_table(table.columns, table.rows, stacked=True)] if table.rows else [])]
+    if table.folded:
+        return [element("details", element("summary", table.title), *shown)]
+    return [element("h3", table.title), *shown]
+
+
 def _level_parts(evaluation: Evaluation) -> list[Markup]:
-    """The plot and the table of all tasks, and what chance does among many comparisons."""
+    """The plot of several tasks, their table, and what chance does among many comparisons."""
     levels = evaluation.levels
-    metric = next(iter(levels[0].tuned))
-    plots = plot_levels(levels, evaluation) if len(levels) > 1 else []
-    title = (
-        f"{metric}, the highest first" if len({next(iter(level.tuned)) for level in levels}) == 1 else "First metric"
-    )
-    plot = [element("h3", title), legend(levels, evaluation), element("div", *plots, class_="charts")] if plots else []
     note = _chance_note(levels)
     return [
-        *plot,
-        *([element("h3", "The numbers")] if plots else []),
+        *(_plot(levels, evaluation) if len(levels) > 1 else []),
         score_table(levels, evaluation),
         *([element("p", note, class_="quiet")] if note else []),
     ]
 
 
-def plot_levels(levels: Sequence[Level], evaluation: Evaluation) -> list[Markup]:
-    """Each level's first metric, a dot with its interval for each model, the best of ``tuned`` first."""
+def _plot(levels: Sequence[Level], evaluation: Evaluation) -> list[Markup]:
+    """Each level's first metric, a dot with its interval for everyone asked, the best of ``tuned`` first."""
     ranked = sorted(levels, key=lambda level: (-next(iter(level.tuned.values())).value, level.name))
-    return dot_plots([_dot_row(level, evaluation) for level in ranked], title="scores by task with 95 % intervals")
+    drawn = dot_plots([_dot_row(level, evaluation) for level in ranked], title="scores by task with 95 % intervals")
+    metrics = list(dict.fromkeys(next(iter(level.tuned)) for level in levels))
+    folded = element("details", element("summary", "The other tasks"), element("div", *drawn[PLOTS:], class_="charts"))
+    return [
+        element("h3", f"{metrics[0] if len(metrics) == 1 else 'First metric'}, the highest first"),
+        _legend(levels, evaluation),
+        element("div", *drawn[:PLOTS], class_="charts"),
+        *([folded] if drawn[PLOTS:] else []),
+        element("h3", "The numbers"),
+    ]
 
 
-def legend(levels: Sequence[Level], evaluation: Evaluation) -> Markup:
+def _legend(levels: Sequence[Level], evaluation: Evaluation) -> Markup:
     """Whose dots have which colour."""
     entries = [("tuned", evaluation.tuned)]
     if any(level.base for level in levels):
@@ -240,21 +268,21 @@ def _cell(metric: str, score: Score | None, n: int, signed: bool) -> Markup:
 
 
 def _chance_note(levels: Sequence[Level]) -> str:
-    """What remains of several comparisons after Holm's correction; empty where there is one or none."""
-    p = {
-        f"{level.name} ({metric})": score.p
+    """What remains of several comparisons after Holm's correction; empty where none is corrected."""
+    compared = [
+        (f"{level.name} ({metric})", score.p, score.p_holm)
         for level in levels
         for metric, score in level.difference.items()
-        if score.p is not None
-    }
-    if len(p) < 2:
+        if score.p is not None and score.p_holm is not None
+    ]
+    if not compared:
         return ""
-    kept = [name for name, value in holm(p).items() if value < 0.05]
+    kept = [name for name, _, corrected in compared if corrected < ALPHA]
     names = f": {', '.join(kept[:8])}{' and others' if len(kept) > 8 else ''}" if kept else ""
-    seen = sum(value < 0.05 for value in p.values())
+    seen = sum(p < ALPHA for _, p, _ in compared)
     return (
-        f"{len(p)} comparisons: of as many without any difference about {0.05 * len(p):.2g} would have p < 0.05,"
-        f" {seen} have. After Holm's correction {len(kept)} remain{names}."
+        f"{len(compared)} comparisons: of as many without any difference about {ALPHA * len(compared):.2g} would have"
+        f" p < {ALPHA}, {seen} have. After Holm's correction {len(kept)} remain{names}."
     )
 
 

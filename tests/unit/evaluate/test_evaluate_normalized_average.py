@@ -2,7 +2,13 @@
 
 import pytest
 
-from precept.evaluate.normalized_average import GUESSING, normalize, normalize_tasks, normalized_average
+from precept.evaluate.normalized_average import (
+    GUESSING,
+    normalize,
+    normalize_tasks,
+    normalized_average,
+    normalized_score,
+)
 
 
 def test_the_papers_footnote():
@@ -34,3 +40,17 @@ def test_tasks_are_normalised_before_they_are_averaged():
 def test_a_mean_over_fewer_columns_is_refused():
     with pytest.raises(AssertionError, match="mgsm_cot"):
         normalized_average({"mmlu_direct": 0.5})
+
+
+def test_the_mean_of_tasks_has_an_interval_over_their_items():
+    # Task a: half right, guessing 0.25: (0.5 - 0.25) / 0.75 = 1/3. Task b: none right, guessing 0.5: -1.
+    found = normalized_score({"a": [1.0, 0.0] * 50, "b": [0.0] * 10}, {"a": 0.25, "b": 0.5})
+    assert found["value"] == pytest.approx((1 / 3 - 1) / 2) and found["n"] == 110
+    # Of 100 items the share right moves by about 1.96 * 0.05; (share - 0.25) / 0.75 / 2 by two thirds of that.
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(1.96 * 0.05 / 0.75 / 2, rel=0.1)
+    assert found["low"] < found["value"] < found["high"]
+
+
+def test_where_no_tasks_items_differ_the_interval_is_the_value():
+    found = normalized_score({"a": [1.0, 1.0]}, {"a": 0.25})
+    assert (found["low"], found["value"], found["high"]) == (1.0, 1.0, 1.0)

@@ -15,7 +15,7 @@ from precept.evaluate.markup import element, escape
 from precept.evaluate.page import DataFile, Page, Training, make_page
 from precept.evaluate.page_items import Answer, Example, Items, Kind, items_page, kind_of, shared_beginning
 from precept.evaluate.page_judge import Judging, Rating
-from precept.evaluate.score_tables import Evaluation, Level, Part, Score, read_level
+from precept.evaluate.score_tables import Evaluation, Level, Part, Score, Table, read_level
 
 HOSTILE = "</pre></style><script>alert('1')</script><img src=//x.test onerror=\"alert(1)\"> & &amp; ${x}"
 VOID = {"meta", "input"}
@@ -85,7 +85,10 @@ PAGE = Page(
             parts=(Part("By length", "By words.", (Level("0-2 words", {"exact_match": Score(0.4, 0.3, 0.5, 90)}),)),),
             items=(ITEMS,),
             facts=(("model", "runs/tuned"),),
-            asked=(("task", "shots"), ("unseen_tasks", "3")),
+            tables=(
+                Table("Repeated runs", "3 runs.", ("task", "mean"), (("unseen_tasks", "50.0"),)),
+                Table("How each task was asked", "", ("task", "shots"), (("unseen_tasks", "3"),), folded=True),
+            ),
         ),
     ),
     judgings=(
@@ -184,7 +187,7 @@ def test_every_text_on_the_page_is_escaped() -> None:
     assert "".join(attacked.text).count(HOSTILE) > 10
 
 
-STRUCTURES = Page, Training, DataFile, Evaluation, Level, Part, Items, Kind, Example, Answer, Judging, Rating
+STRUCTURES = Page, Training, DataFile, Evaluation, Level, Part, Table, Items, Kind, Example, Answer, Judging, Rating
 
 
 def fields_of(thing: object) -> dict[str, object]:
@@ -223,11 +226,11 @@ def test_tasks_are_drawn_from_the_highest_score_down() -> None:
 
 
 def test_of_many_comparisons_the_page_says_what_chance_does() -> None:
-    def level(n: int, p: float) -> Level:
-        return Level(f"t{n}", {"a": Score(0.5, 0, 1, 9)}, difference={"a": Score(0.1, 0.05, 0.2, 9, p)})
+    def level(n: int, p: float, p_holm: float) -> Level:
+        difference = {"a": Score(0.1, 0.05, 0.2, 9, p, p_holm)}
+        return Level(f"t{n}", {"a": Score(0.5, 0, 1, 9)}, difference=difference)
 
-    # Holm: 0.01 * 3 = 0.03 stays, 0.03 * 2 = 0.06 does not.
-    levels = (level(1, 0.03), level(2, 0.01), level(3, 0.5))
+    levels = (level(1, 0.03, 0.06), level(2, 0.01, 0.03), level(3, 0.5, 0.5))
     texts = Reader(make_page(Page("run", "", evaluations=(Evaluation("e", "m", levels=levels),)))).text
     (note,) = [text for text in texts if "Holm" in text]
     assert note == (

@@ -12,9 +12,19 @@ from tests.command_line import precept
 
 from precept.errors import InputError
 from precept.evaluate.page import Evaluation, Page
-from precept.run.report.evaluation import read_evaluation
+from precept.evaluate.page_items import Example
 from precept.run.report.find import find_steps
-from precept.run.report.items import MOST, Entry, ItemPages, Place, take_first, take_in_turn
+from precept.run.report.items import (
+    CARDS_FOR,
+    MOST,
+    Entry,
+    ItemIndex,
+    ItemPages,
+    Place,
+    read_lines,
+    take_first,
+    take_in_turn,
+)
 from precept.run.report.report import read_run as read_run_with
 from precept.run.report.report import report
 from precept.run.report.run_files import RunFiles
@@ -68,25 +78,45 @@ def item(number: int, output: str, right: bool) -> dict[str, Any]:
     return task | {"references": ["even"], "output": output, "extracted": output, "scores": scores, "refused": None}
 
 
-def write_evaluation(folder: Path, *, paired: bool = True, done: bool = True) -> Path:
-    """Four items; the base has the first right, the tuned model the first three."""
+SCORE = {"value": 0.5, "low": 0.0, "high": 1.0, "n": 2}
+ASKED = {
+    "group": "direct",
+    "kind": "generate",
+    "shots": 3,
+    "chat": False,
+    "max_new_tokens": 8,
+    "version": 2,
+    "files": [{"path": "a.json", "sha256": "ab" * 32}],
+    "metrics": {"exact_match": {"score": "exact_match", "extract": "bbh_direct"}},
+    "guessing": 0.0,
+    "items": 4,
+}
+"""How a task was asked, as ``precept eval`` writes it down."""
+
+
+def write_evaluation(folder: Path, *, paired: bool = True, done: bool = True, **more: Any) -> Path:
+    """Four items; the base has the first right, the tuned model the first three. ``more`` goes into the document."""
     folder.mkdir(parents=True, exist_ok=True)
     metric = {"exact_match": {"value": 0.75, "low": 0.25, "high": 1.0, "n": 4}}
     before = {"exact_match": {"value": 0.25, "low": 0.0, "high": 0.75, "n": 4}}
-    half = {"exact_match": {"value": 0.5, "low": 0.0, "high": 1.0, "n": 2}}
-    result: dict[str, Any] = {"model": "runs/tune", "tasks": {"colour": half, "parity": half}, "overall": metric}
+    tasks = {"colour": {"exact_match": SCORE}, "parity": {"exact_match": SCORE}}
+    result: dict[str, Any] = {"model": "runs/tune", "model_hash": "ab12", "tasks": tasks, "overall": metric}
+    result |= {"date": "2026-11-21", "seed": 0, "versions": {"precept": "0.1"}, "scope": "four questions"}
     result |= {"counts": {"too_long": 0}, "items": str(folder), "item_files": ["tune.items.jsonl"]}
+    result |= {"asked": {"both": ASKED}}
     models = {"tune.items.jsonl": [True, True, True, False]}
     if paired:
         models["base.items.jsonl"] = [True, False, False, False]
-        result["against"] = {"model": "base", "tasks": result["tasks"], "overall": before}
+        result["against"] = {"model": "base", "model_hash": "cd34", "tasks": tasks, "overall": before}
         result["against"]["item_files"] = ["base.items.jsonl"]
+        half = {"exact_match": {"value": 0.5, "low": 0.0, "high": 1.0, "p": 0.5, "n": 2, "p_holm": 1.0}}
         result["difference"] = {"exact_match": {"value": 0.5, "low": 0.0, "high": 1.0, "p": 0.5, "n": 4}}
+        result["task_differences"] = {"colour": half, "parity": half}
     for name, rights in models.items():
         lines = [json.dumps(item(n, f"{name} {n}", right)) for n, right in enumerate(rights)]
         (folder / name).write_text("".join(line + "\n" for line in lines))
     if done:
-        (folder / "result.json").write_text(json.dumps(result))
+        (folder / "result.json").write_text(json.dumps(result | more))
     return folder
 
 
@@ -141,7 +171,7 @@ def counts(evaluation: Evaluation) -> dict[str, dict[str, int]]:
     return {items.level: {kind.name: kind.count for kind in items.kinds} for items in evaluation.items}
 
 
-def test_an_evaluation_pairs_its_items_and_computes_differences_by_task(tmp_path: Path) -> None:
+def test_an_evaluation_pairs_its_items_and_shows_differences_by_task(tmp_path: Path) -> None:
     page = read_run(write_evaluation(tmp_path / "evals"))
     (evaluation,) = page.evaluations
     levels = [*evaluation.overall, *evaluation.levels]
@@ -171,31 +201,49 @@ def test_an_evaluation_of_one_model_has_no_base(tmp_path: Path) -> None:
     assert counts(evaluation) == {"colour": {"wrong": 0, "right": 2}, "parity": {"wrong": 1, "right": 1}}
 
 
-def test_items_that_are_not_there_are_named_and_the_rest_is_shown(tmp_path: Path) -> None:
+def test_an_evaluation_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     folder = write_evaluation(tmp_path / "evals")
     (folder / "base.items.jsonl").unlink()
-    page = read_run(folder)
-    assert page.missing == (f"{folder / 'base.items.jsonl'} (items and answers)",)
-    (evaluation,) = page.evaluations
-    assert counts(evaluation)["parity"] == {"wrong": 1, "right": 1} and evaluation.overall[0].difference
+    with pytest.raises(InputError) as caught:
+        read_run(folder)
+    assert caught.value.code == "evaluation-incomplete" and "base.items.jsonl" in str(caught.value.found)
+
+
+def test_beside_other_steps_an_evaluation_that_is_not_whole_shows_no_scores_and_says_why(tmp_path: Path) -> None:
+    write_training(tmp_path / "runs" / "tune")
+    folder = write_evaluation(tmp_path / "runs" / "ask", model_hash="")
+    page = read_run(tmp_path / "runs")
+    assert not page.evaluations[0].levels and page.summary.endswith("is not whole, and has no scores to show.")
+    (missing,) = page.missing
+    assert (
+        missing.startswith(f"{folder / 'result.json'} (this evaluation cannot be reported") and "model_hash" in missing
+    )
 
 
 def test_items_of_another_model_that_are_not_the_same_ones_are_not_paired(tmp_path: Path) -> None:
-    folder = write_evaluation(tmp_path / "evals")
+    folder = write_evaluation(tmp_path / "evals", asked={"both": {**ASKED, "items": None}})
     lines = (folder / "base.items.jsonl").read_text().splitlines(keepends=True)
     (folder / "base.items.jsonl").write_text("".join(lines[1:]))
     page = read_run(folder)
     assert "does not hold the items of tune.items.jsonl" in page.missing[0]
-    assert not page.evaluations[0].levels[0].difference and "right" in counts(page.evaluations[0])["parity"]
+    assert counts(page.evaluations[0])["parity"] == {"wrong": 1, "right": 1}
 
 
 def test_items_behind_a_damaged_line_are_named_as_missing(tmp_path: Path) -> None:
-    folder = write_evaluation(tmp_path / "evals", paired=False)
-    lines = (folder / "tune.items.jsonl").read_text().splitlines(keepends=True)
-    (folder / "tune.items.jsonl").write_text("".join([*lines[:2], "[]\n", *lines[2:]]))
-    page = read_run(folder)
-    assert page.missing == (f"{folder / 'tune.items.jsonl'} (line 3 cannot be read)",)
-    assert counts(page.evaluations[0]) == {"colour": {"wrong": 0, "right": 1}, "parity": {"wrong": 0, "right": 1}}
+    (tmp_path / "items.jsonl").write_text('{"id": 1}\n{"id": 2}\n[]\n{"id": 3}\n{"id": 4')
+    files = RunFiles(tmp_path)
+    assert [row["id"] for _, row in read_lines(files, "items.jsonl", holds="")] == [1, 2]
+    assert files.missing == [f"{tmp_path / 'items.jsonl'} (line 3 cannot be read)"]
+
+
+def test_a_file_that_changes_while_its_page_is_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_text('{"id": 1}\n')
+    ((place, _),) = read_lines(RunFiles(tmp_path), "items.jsonl", holds="")
+    index = ItemIndex([Entry("l", "right", "t", (place,))], ("right",), lambda records: Example("t", "", (), ()))
+    (tmp_path / "items.jsonl").write_text('{"i')
+    with pytest.raises(InputError) as caught:
+        ItemPages(tmp_path / "report.html").add(index, title="", anchor="")
+    assert caught.value.code == "run-file-changed"
 
 
 def test_every_item_has_its_prompt_and_both_answers_on_a_page_beside_the_page(tmp_path: Path) -> None:
@@ -209,6 +257,25 @@ def test_every_item_has_its_prompt_and_both_answers_on_a_page_beside_the_page(tm
     assert "Question 2" not in items
 
 
+def test_the_page_of_the_run_shows_items_of_the_first_levels_only(tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_text('{"id": 1}\n')
+    ((place, _),) = read_lines(RunFiles(tmp_path), "items.jsonl", holds="")
+    entries = [Entry(f"level {n}", "right", "t", (place,)) for n in range(CARDS_FOR + 2)]
+    index = ItemIndex(entries, ("right",), lambda records: Example("t", "", (), ()))
+    items = ItemPages(tmp_path / "report.html").add(index, title="", anchor="")
+    assert [len(own.kinds[0].examples) for own in items] == [1] * CARDS_FOR + [0, 0]
+    assert all(own.href and own.kinds[0].count == 1 for own in items)
+
+
+def test_an_item_without_scores_is_a_damaged_file(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "evals", paired=False)
+    rows = [{**item(n, "even", True), "scores": {}} for n in range(4)]
+    (folder / "tune.items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError) as caught:
+        report(folder, output=None)
+    assert caught.value.code == "run-file-damaged"
+
+
 def test_a_page_elsewhere_leads_to_its_own_items_and_back(tmp_path: Path) -> None:
     folder = write_evaluation(tmp_path / "evals")
     report(folder, output=tmp_path / "my page#1.html")
@@ -218,7 +285,8 @@ def test_a_page_elsewhere_leads_to_its_own_items_and_back(tmp_path: Path) -> Non
 
 
 def test_a_page_of_items_takes_so_many_of_a_kind_and_leads_to_the_file_of_all(tmp_path: Path) -> None:
-    folder = write_evaluation(tmp_path / "evals", paired=False)
+    asked = {"both": {**ASKED, "items": MOST + 7}}
+    folder = write_evaluation(tmp_path / "evals", paired=False, asked=asked)
     rows = [item(2 * n, "even", True) for n in range(MOST + 7)]
     (folder / "tune.items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     report(folder, output=None)
@@ -239,36 +307,92 @@ def test_the_first_items_of_every_task_come_before_second_ones() -> None:
     assert [entry.level for entry in take_in_turn(entries, 3)] == ["0", "2", "3"]
 
 
-def test_a_suite_shows_means_of_groups_lengths_and_how_tasks_were_asked(tmp_path: Path) -> None:
-    score = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 2}
-    task = {"kind": "generate", "shots": 3, "chat": False, "max_new_tokens": 8, "version": 2, "files": []}
-    result = {
-        "model": "runs/tune",
-        "tasks": {"colour": {"rouge_l": score}},
-        "overall": {"rouge_l": score},
+def test_a_suite_shows_means_of_groups_normalised_ones_lengths_and_how_tasks_were_asked(tmp_path: Path) -> None:
+    mean = {"exact_match": {**SCORE, "tasks": 2}}
+    more = {
+        "suite": {"name": "bbh", "scores": {"direct": mean}},
+        "parts": {"colour": {"0-2": {"exact_match": SCORE}}},
+        "asked": {name: {**ASKED, "items": None, "guessing": 0.25} for name in ("colour", "parity")},
         "counts": {"too_long": 1},
-        "suite": {"name": "bbh", "scores": {"direct": {"rouge_l": {**score, "tasks": 1}}}},
-        "parts": {"colour": {"0-2": {"rouge_l": score}}},
-        "asked": {"colour": {**task, "metrics": {"rouge_l": {"score": "rouge_l", "extract": "bbh_direct"}}}},
-        "versions": {"precept": "0.1"},
     }
-    own = read_evaluation(RunFiles(tmp_path), result, ItemPages(tmp_path / "p.html"), name="e", anchor="items-0")
-    assert [level.name for level in (*own.groups, *own.parts[0].levels)] == ["direct, mean of 1 tasks", "0-2 words"]
-    assert own.parts[0].title == "By length: colour"
-    assert own.asked[1] == ("colour", "generate", "3", "plain text", "8", "rouge_l: bbh_direct", "2", "")
-    assert ("longer than the context, scored wrong", "1 items") in own.facts and (
-        "versions",
-        "precept 0.1",
-    ) in own.facts
+    (own,) = read_run(write_evaluation(tmp_path / "evals", **more)).evaluations
+    names = ["direct, mean of 2 tasks", "direct, normalised: 0 is guessing, 100 is perfect"]
+    assert [level.name for level in own.groups] == names
+    # Both of colour are right and one of two of parity: (1 + (0.5 - 0.25) / 0.75) / 2.
+    assert own.groups[1].tuned["exact_match"].value == pytest.approx((1 + 1 / 3) / 2)
+    assert [(part.title, part.levels[0].name) for part in own.parts] == [("By length: colour", "0-2 words")]
+    row = ("colour", "generate", "3", "plain text", "8", "exact_match: bbh_direct", "2", f"a.json ({'ab' * 8})")
+    assert own.tables[0].rows[0] == row
+    facts = {("longer than the context, scored wrong", "1 items"), ("versions", "precept 0.1"), ("date", "2026-11-21")}
+    assert facts <= set(own.facts)
 
 
-def test_instructions_of_a_prompt_are_paired_one_by_one(tmp_path: Path) -> None:
-    folder = write_evaluation(tmp_path / "evals")
-    for name, values in (("tune", [1.0, 1.0]), ("base", [0.0, 1.0])):
-        row = {**item(0, name, True), "scores": {"strict": 0.5}, "several": {"strict": values}}
-        (folder / f"{name}.items.jsonl").write_text(json.dumps(row) + "\n")
-    difference = read_run(folder).evaluations[0].levels[0].difference["strict"]
-    assert (difference.value, difference.n) == (0.5, 2)  # 1 and 0
+def test_items_that_training_rows_hold_are_scored_apart(tmp_path: Path) -> None:
+    sides = {side: {"exact_match": SCORE} for side in ("all", "clean", "touched")}
+    found = {
+        "rule": {"words": 8, "share": 0.5},
+        "files": [],
+        "rows": 900,
+        "unread": 1,
+        "items": 4,
+        "touched": 1,
+        "exact": 1,
+        "normalized": 0,
+        "words": 0,
+        "short": 0,
+        "tasks": {
+            "colour": {"items": 2, "touched": 0, "scores": {"all": sides["all"], "clean": sides["clean"]}},
+            "parity": {"items": 2, "touched": 1, "scores": sides},
+        },
+        "scores": sides,
+        "difference": {"clean": {"exact_match": {**SCORE, "p": 0.5}}},
+    }
+    (own,) = read_run(write_evaluation(tmp_path / "evals", contamination=found)).evaluations
+    (part,) = own.parts
+    assert part.told.startswith("1 of 4 items were found in 900 training rows: 1 as they stand,")
+    assert part.told.endswith("1 training rows or files could not be read and were not searched.")
+    whole = [f"all tasks, {side}" for side in sides]
+    assert [level.name for level in part.levels] == [*whole, *(f"parity, {side}" for side in sides)]
+    assert part.levels[1].difference["exact_match"].p == 0.5 and part.levels[3].href == "report-items/2-parity.html"
+
+
+def test_variants_and_repeats_have_their_scores_and_their_items(tmp_path: Path) -> None:
+    gap = {"exact_match": {**SCORE, "p": 0.5, "p_holm": 0.5, "a12": 0.75}}
+    scores = {"original": {"exact_match": SCORE}, "variant": {"exact_match": SCORE}, "gap": gap}
+    tasks = {"colour": {"changed": 1, **scores}, "parity": {"changed": 1, **scores}}
+    variant = {"items": 4, "changed": 2, "overall": scores, "tasks": tasks, "item_files": ["tune.case.items.jsonl"]}
+    spread = {"n": 2, "mean": 0.5, "low": 0.4, "high": 0.6, "median": 0.5, "iqr": 0.1, "min": 0.45, "max": 0.55}
+    repeats = {"runs": 2, "seeds": [0, 1], "greedy": ["parity"], "tasks": {"colour": {"exact_match": spread}}}
+    repeats |= {"item_files": ["tune.seed1.items.jsonl"]}
+    folder = tmp_path / "evals"
+    folder.mkdir()
+    for name in (*variant["item_files"], *repeats["item_files"]):
+        (folder / name).write_text(json.dumps(item(0, "EVEN", True)) + "\n")
+    write_evaluation(folder, paired=False, variants={"case": variant}, repeats=repeats)
+    (own,) = read_run(folder).evaluations
+    (part,) = own.parts
+    assert part.title == "Asked as case" and part.told.startswith("2 of 4 items were asked in other words, too.")
+    assert [level.name for level in part.levels] == ["all changed items", "colour", "parity"]
+    assert part.levels[0].note == "A12: exact_match 0.75." and list(part.levels[0].baselines) == ["case"]
+    assert part.levels[1].href == "report-items/3-colour_case.html"
+    row = ("colour", "exact_match", "50.0", "40.0 to 60.0", "50.0", "10.0", "45.0", "55.0")
+    assert own.tables[0].rows == (row,) and own.tables[0].told.endswith("would be the same: parity.")
+    assert [items.level for items in own.items] == ["colour", "parity", "colour, case", "colour, again"]
+
+
+def test_the_best_template_stands_beside_the_mean(tmp_path: Path) -> None:
+    best = {**SCORE, "chosen": ["a/one", "a/two"]}
+    templates = {"a": {"exact_match": {"mean": {**SCORE, "tasks": 2}, "best": best}}}
+    suite = {"name": "flan_heldout", "scores": {"a": {"exact_match": {**SCORE, "tasks": 2}}}, "templates": templates}
+    (own,) = read_run(write_evaluation(tmp_path / "evals", suite=suite)).evaluations
+    assert list(own.parts[0].levels[0].baselines) == ["best: a/one, a/two"]
+
+
+def test_what_so_many_items_can_show_is_told(tmp_path: Path) -> None:
+    detectable = {"n": 4, "differences": {"0.1": 0.05, "0.5": None}}
+    (own,) = read_run(write_evaluation(tmp_path / "evals", detectable=detectable)).evaluations
+    told = "5.0 points where they differ on 10 % of items"
+    assert ("smallest difference of two models that 4 items show", told) in own.facts
 
 
 def test_scored_predictions_have_a_page(tmp_path: Path) -> None:
@@ -315,7 +439,7 @@ def write_judging(folder: Path, result: dict[str, Any]) -> Path:
 def test_a_judging_has_a_page_with_every_judgment(tmp_path: Path) -> None:
     folder = write_judging(tmp_path / "judged", JUDGED)
     (judging,) = read_run(folder).judgings
-    assert judging.told == "pairwise: a against b on 2 questions, judged by j."
+    assert judging.told == "pairwise: a against b, 2 questions, judged by j."
     assert [rating.name for rating in judging.ratings] == ["win rate", "order consistency"]
     assert [rating.name for rating in judging.parts[0][1]] == ["maths: win rate (1 won, 0 lost, 0 tied, 0 unparsable)"]
     assert ("unparsable", "1") in judging.counts and "Both orders were asked" in judging.notes[0]
@@ -331,7 +455,7 @@ def test_grades_are_shown_as_points(tmp_path: Path) -> None:
     page = read_run(
         write_judging(tmp_path / "judged", {**graded, "by_turn": {"1": grade, "2": None}, "by_category": {}})
     )
-    assert page.summary == "single: a on 2 questions, judged by j. Grade, 0 to 10: 0.50 (95 % 0.40 to 0.60)."
+    assert page.summary == "single: a, 2 questions, judged by j. Grade, 0 to 10: 0.50 (95 % 0.40 to 0.60)."
     assert [(rating.name, rating.is_grade) for rating in page.judgings[0].parts[0][1]] == [("1", True)]
 
 
@@ -375,10 +499,10 @@ def test_of_a_grid_the_summary_says_how_many_steps_there_are(tmp_path: Path) -> 
     assert read_run(tmp_path / "runs").summary == "4 steps of the kind 'eval'."
 
 
-def test_an_evaluation_without_its_result_shows_no_scores(tmp_path: Path) -> None:
-    page = read_run(write_evaluation(tmp_path / "evals", done=False))
-    assert "result.json" in page.missing[0] and not page.evaluations[0].levels
-    assert page.summary == "The evaluation 'evals' is not done."
+def test_an_evaluation_that_is_not_done_says_how_to_go_on(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_run(write_evaluation(tmp_path / "evals", done=False))
+    assert caught.value.code == "evaluation-incomplete" and "it goes on where it was" in str(caught.value)
 
 
 def test_a_recipe_folder_is_told_step_by_step_with_training_first(tmp_path: Path) -> None:
@@ -395,7 +519,8 @@ def test_a_recipe_folder_is_told_step_by_step_with_training_first(tmp_path: Path
     page = read_run(tmp_path / "runs")
     assert page.title == "runs" and page.others == (("Merge: fold", (("max_difference", "0.001"),)),)
     assert page.chat == f"precept chat {merged}" and not page.missing
-    assert page.evaluations[0].facts == (("model", "runs/tune"), ("compared with", "base"), ("limit", "4"))
+    facts = page.evaluations[0].facts
+    assert facts[:2] == (("model", "runs/tune"), ("compared with", "base")) and facts[-1] == ("limit", "4")
 
 
 def test_the_page_goes_into_the_folder_or_where_it_is_told_to(tmp_path: Path) -> None:

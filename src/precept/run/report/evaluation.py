@@ -1,72 +1,65 @@
-"""The folder of ``precept eval``, as its page shows it. Differences by task are computed from the items."""
+"""The folder of ``precept eval``, as its page shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from precept.evaluate.normalized_average import normalized_score
 from precept.evaluate.page_items import PAIRED, SINGLE, Answer, Example, kind_of
-from precept.evaluate.page_parts import Facts
-from precept.evaluate.score_tables import Evaluation, Level, Part, read_level, read_scores
-from precept.evaluate.statistics import paired_difference
+from precept.evaluate.score_tables import Evaluation, Level, read_level, read_scores
 from precept.run.eval.predictions import ITEMS
-from precept.run.output import MANIFEST
+from precept.run.report.evaluation_parts import model_of, read_facts, read_parts, read_tables
 from precept.run.report.items import Entry, ItemIndex, ItemPages, Place, Record, read_lines
 from precept.run.report.run_files import RunFiles
-from precept.run.report.training import show_setting
-
-Values: TypeAlias = Mapping[str, Sequence[float]]
-ITEMS_HOLD = "items and answers"
 
 
 class Indexed(NamedTuple):
-    """What is kept of an item: its place, its task, and all its scores by metric."""
+    """What is kept of an item: its place, its task, and its scores by metric, the task's first one first."""
 
     place: Place
     id: str
     task: str
-    scores: Values
+    scores: Mapping[str, float]
+
+    @property
+    def first(self) -> float:
+        """The score that says what became of the item."""
+        first, *_ = self.scores.values()
+        return first
+
+
+Pairs = Sequence[tuple[Indexed, Indexed | None]]
 
 
 def read_evaluation(files: RunFiles, result: Record, pages: ItemPages, *, name: str, anchor: str) -> Evaluation:
     """Scores, items and how they came about, from the document ``result``."""
     other = result.get("against", {})
-    pairs = list(_pairs(files, result, other))
-    models = _short(_model(result)), _short(_model(other)) if other else None
-    items = pages.add(_index(pairs, models), title=name, anchor=anchor)
+    models = _short(model_of(result)), _short(model_of(other)) if other else None
+    pairs = list(_pairs(files, _item_files(result), _item_files(other)))
+    items = [*pages.add(_index(pairs, models), title=name, anchor=anchor)]
+    for label, names, others in _beside(result, other):
+        more = list(_pairs(files, names, others))
+        items += pages.add(_index(more, models, label=label), title=name, anchor=anchor)
     hrefs = {level.level: level.href for level in items}
-    both = _scores_of_both(pairs)
+    levels = tuple(_levels(result, other, hrefs))
     entry = {"tuned": result["overall"], "base": other.get("overall", {}), "difference": result.get("difference", {})}
-    levels = tuple(
-        read_level(
-            task,
-            {
-                "tuned": scores,
-                "base": other.get("tasks", {}).get(task, {}),
-                "difference": _differences(both.get(task, ())),
-            },
-            href=hrefs.get(task),
-        )
-        for task, scores in result["tasks"].items()
-        if scores
-    )
     return Evaluation(
         name,
         models[0],
         base=models[1],
         overall=(read_level("all items", entry, href=f"#{anchor}" if items else None),) if len(levels) > 1 else (),
-        groups=tuple(_groups(result)),
+        groups=(*_groups(result, other), *_normalized(result, pairs)),
         levels=levels,
-        parts=tuple(_parts(result, hrefs)),
-        items=items,
-        facts=_facts(files, result),
-        asked=_asked(result.get("asked", {})),
+        parts=tuple(read_parts(result, hrefs)),
+        tables=tuple(read_tables(result)),
+        items=tuple(items),
+        facts=read_facts(files, result),
     )
 
 
-def _pairs(files: RunFiles, result: Record, other: Record) -> Iterator[tuple[Indexed, Indexed | None]]:
+def _pairs(files: RunFiles, names: Sequence[str], others: Sequence[str]) -> Iterator[tuple[Indexed, Indexed | None]]:
     """Every item with the same one of the other model; alone where that model's items are not the same ones."""
-    names, others = _item_files(result), _item_files(other)
     for number, name in enumerate(names):
         ours = list(_lines(files, name))
         theirs = list(_lines(files, others[number])) if number < len(others) else []
@@ -83,13 +76,21 @@ def _item_files(document: Record) -> Sequence[str]:
     return list(document.get("item_files", [ITEMS] if "items" in document else []))
 
 
+def _beside(result: Record, other: Record) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
+    """(label, our files, theirs) of items that were asked in other words or again."""
+    for variant, entry in result.get("variants", {}).items():
+        yield variant, entry["item_files"], other.get("variants", {}).get(variant, {}).get("item_files", [])
+    if "repeats" in result:
+        yield "again", result["repeats"]["item_files"], other.get("repeats", {}).get("item_files", [])
+
+
 def _lines(files: RunFiles, name: str) -> Iterator[Indexed]:
-    for place, item in read_lines(files, name, holds=ITEMS_HOLD):
-        scores = {metric: [score] for metric, score in item["scores"].items()} | item.get("several", {})
-        yield Indexed(place, item["id"], item["task"], scores)
+    for place, item in read_lines(files, name, holds="items and answers"):
+        yield Indexed(place, item["id"], item["task"], item["scores"])
 
 
-def _index(pairs: Sequence[tuple[Indexed, Indexed | None]], models: tuple[str, str | None]) -> ItemIndex:
+def _index(pairs: Pairs, models: tuple[str, str | None], *, label: str = "") -> ItemIndex:
+    """The items by task; a ``label`` tells those that were asked in other words or again."""
     paired = any(theirs for _, theirs in pairs)
 
     def example(records: Sequence[Record]) -> Example:
@@ -99,20 +100,14 @@ def _index(pairs: Sequence[tuple[Indexed, Indexed | None]], models: tuple[str, s
 
     entries = [
         Entry(
-            ours.task,
-            kind_of(_first(ours), None if theirs is None else _first(theirs)),
+            f"{ours.task}, {label}" if label else ours.task,
+            kind_of(ours.first, None if theirs is None else theirs.first),
             ours.task,
             (ours.place, theirs.place) if theirs else (ours.place,),
         )
         for ours, theirs in pairs
     ]
     return ItemIndex(entries, PAIRED if paired else SINGLE, example)
-
-
-def _first(item: Indexed) -> float:
-    """The mean score in the task's first metric."""
-    values = next(iter(item.scores.values()))
-    return sum(values) / len(values)
 
 
 def _answer(name: str, item: Record) -> Answer:
@@ -122,90 +117,45 @@ def _answer(name: str, item: Record) -> Answer:
         text += "".join(f"\n{option}: log-probability {logp:.3f}" for option, logp in logps.items())
     extracted = item["extracted"] if item["extracted"] != item["output"] else None
     scores = tuple(item["scores"].items())
-    return Answer(name, text, next(iter(item["scores"].values())) == 1, extracted, scores, item["refused"])
+    return Answer(name, text, scores[0][1] == 1, extracted, scores, item["refused"])
 
 
-def _scores_of_both(pairs: Sequence[tuple[Indexed, Indexed | None]]) -> dict[str, list[tuple[Values, Values]]]:
-    """By task the scores of both models on each item that both were asked."""
-    found: dict[str, list[tuple[Values, Values]]] = {}
-    for ours, theirs in pairs:
-        if theirs is not None:
-            found.setdefault(ours.task, []).append((ours.scores, theirs.scores))
-    return found
+def _levels(result: Record, other: Record, hrefs: Mapping[str, str | None]) -> Iterator[Level]:
+    """Each task; the difference of a single one is that over all items."""
+    tasks = result["tasks"]
+    differences = result.get("task_differences", {})
+    if len(tasks) == 1:
+        differences = dict.fromkeys(tasks, result.get("difference", {}))
+    for task, scores in tasks.items():
+        base = other.get("tasks", {}).get(task, {})
+        entry = {"tuned": scores, "base": base, "difference": differences.get(task, {})}
+        if scores:
+            yield read_level(task, entry, href=hrefs.get(task))
 
 
-def _differences(both: Sequence[tuple[Values, Values]]) -> dict[str, dict[str, float]]:
-    """The paired difference of each metric, ours minus theirs."""
-    metrics = dict.fromkeys(metric for ours, theirs in both for metric in ours if metric in theirs)
-    return {
-        metric: paired_difference(
-            [value for ours, theirs in both if metric in theirs for value in ours.get(metric, ())],
-            [value for ours, theirs in both if metric in ours for value in theirs.get(metric, ())],
-        )
-        for metric in metrics
-    }
-
-
-def _groups(result: Record) -> Iterator[Level]:
+def _groups(result: Record, other: Record) -> Iterator[Level]:
     """The means of a suite's groups over their tasks."""
+    theirs = other.get("suite", {}).get("scores", {})
     for name, scores in result.get("suite", {}).get("scores", {}).items():
-        tasks = next(iter(scores.values()))["tasks"]
-        yield Level(f"{name}, mean of {tasks} tasks", read_scores(scores))
-
-
-def _parts(result: Record, hrefs: Mapping[str, str | None]) -> Iterator[Part]:
-    told = "By the words of the first reference."
-    for task, bins in result.get("parts", {}).items():
-        levels = tuple(
-            Level(f"{name} words", read_scores(scores), href=hrefs.get(task)) for name, scores in bins.items()
+        first, *_ = scores.values()
+        yield Level(
+            f"{name}, mean of {first['tasks']} tasks", read_scores(scores), base=read_scores(theirs.get(name, {}))
         )
-        yield Part(f"By length: {task}", told, levels)
 
 
-def _facts(files: RunFiles, result: Record) -> Facts:
-    """What was asked by what, what could not be asked, and what else a recipe's step had set."""
-    facts = {"model": _model(result)}
-    if "against" in result:
-        facts["compared with"] = _model(result["against"])
-    facts |= {
-        key.replace("_", " "): str(result[key]) for key in ("model_hash", "date", "seed", "scope") if key in result
-    }
-    if versions := result.get("versions"):
-        facts["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
-    told = {
-        "too_long": "longer than the context, scored wrong",
-        "empty": "empty",
-        "nothing_extracted": "no answer found",
-    }
-    for key, name in told.items():
-        if count := result["counts"].get(key):
-            facts[name] = f"{count:,} items"
-    given = files.document(MANIFEST, holds="").get("with", {}) if (files.folder / MANIFEST).is_file() else {}
-    facts |= {key: show_setting(value) for key, value in given.items() if key not in ("model", "against")}
-    return tuple(facts.items())
-
-
-def _asked(asked: Mapping[str, Record]) -> tuple[tuple[str, ...], ...]:
-    """How each task was asked, as a table."""
-    rows = [
-        (
-            name,
-            task["kind"],
-            str(task["shots"]),
-            "chat template" if task["chat"] else "plain text",
-            str(task["max_new_tokens"]),
-            "; ".join(f"{metric}: {rule['extract']}" for metric, rule in task["metrics"].items()),
-            str(task["version"]),
-            "; ".join(f"{file['path']} ({file['sha256'][:16]})" for file in task["files"]),
-        )
-        for name, task in asked.items()
-    ]
-    columns = ("task", "kind", "shots", "prompt", "most tokens", "answers read by", "version", "data and hash")
-    return (columns, *rows) if rows else ()
-
-
-def _model(document: Record) -> str:
-    return str(document.get("model") or document["predictions"])
+def _normalized(result: Record, pairs: Pairs) -> Iterator[Level]:
+    """Of groups with tasks that can be guessed the mean of normalised scores, in the group's first metric."""
+    asked = result.get("asked", {})
+    for group, scores in result.get("suite", {}).get("scores", {}).items():
+        guessing = {task: entry["guessing"] for task, entry in asked.items() if entry["group"] == group}
+        metric, *_ = scores
+        values: dict[str, list[float]] = {}
+        for ours, _ in pairs:
+            if ours.task in guessing and metric in ours.scores:
+                values.setdefault(ours.task, []).append(ours.scores[metric])
+        if any(guessing[task] for task in values):
+            found = normalized_score(values, guessing)
+            yield Level(f"{group}, normalised: 0 is guessing, 100 is perfect", read_scores({metric: found}))
 
 
 def _short(model: str) -> str:

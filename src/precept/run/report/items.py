@@ -23,8 +23,8 @@ from precept.evaluate.page_items import RULE, Example, Items, Kind, items_page
 from precept.run.output import write_atomic
 from precept.run.report.run_files import RunFiles
 
-FIRST = 3
-"""Items of each kind on the page of the run."""
+FIRST, CARDS_FOR = 3, 6
+"""Items of each kind on the page of the run, and levels of which it shows some; all have pages of their own."""
 MOST, MOST_BYTES = 200, 2 << 20
 """Items of each kind on a level's own page, and bytes of their lines; the first is always there."""
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -68,19 +68,28 @@ def read_lines(files: RunFiles, name: str, *, holds: str) -> Iterator[tuple[Plac
         files.note(name, holds)
         return
     start = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                record = orjson.loads(line)
-            except ValueError:
-                record = None
-            if not isinstance(record, dict):
-                files.note(name, f"line {number} cannot be read")
-                return
-            yield Place(path, start, len(line)), record
-            start += len(line)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                record = _parse(line)
+                if record is None:
+                    files.note(name, f"line {number} cannot be read")
+                    return
+                yield Place(path, start, len(line)), record
+                start += len(line)
+    except OSError as error:
+        files.note(name, f"cannot be read: {error.strerror}")
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """The object of a line; None where it holds something else."""
+    try:
+        record = orjson.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
 
 
 class ItemPages:
@@ -100,7 +109,7 @@ class ItemPages:
 
     def address(self, path: Path) -> str:
         """Where a file lies as seen from the page of the run."""
-        return quote(os.path.relpath(path, self._page.parent))
+        return _address(path, self._page.parent)
 
     def write(self) -> None:
         """Put the planned pages on disk. Raises OSError."""
@@ -112,23 +121,28 @@ class ItemPages:
     def _add(self, index: ItemIndex, level: str, entries: list[Entry], title: str, anchor: str) -> Items:
         name = NOT_IN_NAMES.sub("_", level)[:80]
         path = self._folder / f"{len(self._planned) + 1}-{name}.html"
-        counts = Counter(entry.kind for entry in entries)
         kinds = [(kind, [entry for entry in entries if entry.kind == kind]) for kind in index.kinds]
+        first = FIRST if len(self._planned) < CARDS_FOR else 0
         shown = Items(
             level,
-            tuple(Kind(kind, counts[kind], _load(index, take_in_turn(own, FIRST))) for kind, own in kinds),
+            tuple(Kind(kind, len(own), _load(index, take_in_turn(own, first))) for kind, own in kinds),
             href=self.address(path),
         )
         sources = dict.fromkeys(place.file for entry in entries for place in entry.places)
-        files = tuple((file.name, quote(os.path.relpath(file, self._folder))) for file in sources)
-        back = f"../{quote(self._page.name)}#{anchor}"
+        files = tuple((file.name, _address(file, self._folder)) for file in sources)
+        back = f"{_address(self._page, self._folder)}#{anchor}"
 
         def make() -> str:
-            whole = tuple(Kind(kind, counts[kind], _load(index, take_first(own))) for kind, own in kinds)
+            whole = tuple(Kind(kind, len(own), _load(index, take_first(own))) for kind, own in kinds)
             return items_page(replace(shown, kinds=whole, files=files), title=title, back=back, rule=index.rule)
 
         self._planned.append((path, make))
         return shown
+
+
+def _address(path: Path, folder: Path) -> str:
+    """A file as a link on a page in ``folder`` names it."""
+    return quote(os.fsencode(os.path.relpath(path, folder)))
 
 
 def take_in_turn(entries: Sequence[Entry], count: int) -> list[Entry]:
@@ -161,15 +175,14 @@ def _load(index: ItemIndex, entries: Sequence[Entry]) -> tuple[Example, ...]:
 
         def record(place: Place) -> Record:
             files[place.file].seek(place.start)
-            try:
-                found = orjson.loads(files[place.file].read(place.size))
-            except ValueError:
+            found = _parse(files[place.file].read(place.size))
+            if found is None:
                 raise InputError(
                     "the file changed while its page was made",
                     code="run-file-changed",
                     where=str(place.file),
                     do="wait until the run is done, then make the page again",
-                ) from None
-            return dict(found)
+                )
+            return found
 
         return tuple(index.example([record(place) for place in entry.places]) for entry in entries)

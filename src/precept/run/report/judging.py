@@ -9,7 +9,7 @@ from precept.evaluate.page_items import Answer, Example
 from precept.evaluate.page_judge import RULE, Judging, Rating
 from precept.evaluate.score_tables import read_score
 from precept.run.judge.store import NAME
-from precept.run.judge.text import COUNTS, HABITS, PER_CENT
+from precept.run.judge.text import COUNTS, HABITS, PER_CENT, VOTES
 from precept.run.report.items import Entry, ItemIndex, ItemPages, Record, read_lines
 from precept.run.report.run_files import RunFiles
 
@@ -43,15 +43,17 @@ def read_judging(files: RunFiles, result: Record, pages: ItemPages, *, name: str
 
 def _told(result: Record) -> str:
     """Who was judged by whom, on how many questions."""
-    against = f" against {result['against']}" if result.get("against") else ""
-    judge = f", judged by {result['judge']}" if result.get("judge") else ""
-    count = f" on {result['questions']:,} questions" if "questions" in result else f" in {result['rows']:,} annotations"
-    return f"{result['protocol']}: {result.get('model') or 'the answers'}{against}{count}{judge}."
+    told = f"{result['protocol']}: {result.get('model') or result.get('annotations')}"
+    if result.get("against"):
+        told += f" against {result['against']}"
+    counted = {"questions": "questions", "rows": "annotations"}
+    told += "".join(f", {result[key]:,} {name}" for key, name in counted.items() if key in result)
+    return f"{told}, judged by {result['judge']}." if result.get("judge") else f"{told}."
 
 
 def _ratings(result: Record) -> Iterator[Rating]:
     """All rates and grades that the document holds at its top."""
-    for key in (*PER_CENT, *HABITS):
+    for key in (*PER_CENT, *HABITS, *VOTES):
         if entry := result.get(key):
             error = result.get("standard_error") if key == "win_rate" else None
             yield Rating(key.replace("_", " "), read_score(entry), standard_error=error)
@@ -78,6 +80,9 @@ def _notes(result: Record) -> Iterator[str]:
         yield f"No length-controlled win rate: {reason}."
     if points := result.get("points"):
         yield f"Points: {points['model']:g} to {points['against']:g}."
+    if chance := result.get("chance"):
+        alone, without = (f"{100 * chance[key]:.0f} %" for key in VOTES)
+        yield f"Votes at random agree in {alone}, without ties in {without}."
     if "order_consistency" in result:
         yield "Both orders were asked: a side wins only where both agree, and where they differ it is a tie."
 

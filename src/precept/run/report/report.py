@@ -13,7 +13,7 @@ from precept.evaluate.page import FOLDED_FROM, Page, Training, items_anchor, mak
 from precept.evaluate.page_judge import Judging, show_rating
 from precept.evaluate.page_parts import Facts
 from precept.evaluate.score_tables import Evaluation, format_p
-from precept.run.eval.evaluate import RESULT
+from precept.run.eval.complete import RESULT, read_complete
 from precept.run.eval.predictions import RESULT as PREDICTIONS
 from precept.run.output import COMPLETED, write_atomic
 from precept.run.report.evaluation import read_evaluation
@@ -35,9 +35,12 @@ def report(run: Path, *, output: Path | None) -> dict[str, Any]:
     try:
         page = read_run(run, pages)
         text = make_page(page)
+        pages.write()
+        write_atomic(path, text.encode())
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise _damaged(run, error) from error
-    _write(path, text, pages)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     return {"report": str(path), "missing": list(page.missing)}
 
 
@@ -58,9 +61,10 @@ class _Told:
 def read_run(run: Path, pages: ItemPages) -> Page:
     """All that the folder tells, as the page takes it; ``pages`` are planned, not written."""
     told = _Told()
-    for step in find_steps(run):
+    steps = find_steps(run)
+    for step in steps:
         files = RunFiles(step.folder)
-        _read_step(step, files, told, pages)
+        _read_step(step, files, told, pages, alone=len(steps) == 1)
         told.missing += files.missing
         if step.kind in ("train", "merge") and (step.folder / COMPLETED).is_file():
             told.chat = f"precept chat {shlex.quote(str(step.folder))}"
@@ -77,7 +81,7 @@ def read_run(run: Path, pages: ItemPages) -> Page:
     )
 
 
-def _read_step(step: FoundStep, files: RunFiles, told: _Told, pages: ItemPages) -> None:
+def _read_step(step: FoundStep, files: RunFiles, told: _Told, pages: ItemPages, *, alone: bool) -> None:
     """One step into what is told."""
     said = told.said.setdefault(step.kind, [])
     if step.kind == "train":
@@ -85,7 +89,7 @@ def _read_step(step: FoundStep, files: RunFiles, told: _Told, pages: ItemPages) 
         told.trainings.append(training)
         said.append(_say_training(training, document))
     elif step.kind == "eval":
-        evaluation = _read_evaluation(files, step.name, pages, len(told.evaluations))
+        evaluation = _read_evaluation(files, step.name, pages, len(told.evaluations), alone=alone)
         told.evaluations.append(evaluation)
         said.append(_say_evaluation(evaluation))
     elif step.kind == "judge":
@@ -101,13 +105,25 @@ def _read_step(step: FoundStep, files: RunFiles, told: _Told, pages: ItemPages) 
             told.others.append((f"{step.kind.capitalize()}: {step.name}", facts))
 
 
-def _read_evaluation(files: RunFiles, name: str, pages: ItemPages, number: int) -> Evaluation:
-    stored = PREDICTIONS if (files.folder / PREDICTIONS).is_file() else RESULT
-    result = files.document(stored, holds="the scores, written when the evaluation is done")
-    if not result:
+def _read_evaluation(files: RunFiles, name: str, pages: ItemPages, number: int, *, alone: bool) -> Evaluation:
+    """An evaluation whose manifest or items are not whole shows no scores. Raises InputError for one that is all that
+    there is to show."""
+    anchor = items_anchor(number)
+    if (files.folder / PREDICTIONS).is_file():
+        result = files.document(PREDICTIONS, holds="the scores")
+        return read_evaluation(files, result, pages, name=name, anchor=anchor)
+    if (files.folder / RESULT).is_file():
+        result = files.document(RESULT, holds="the scores")
+        if "levels" in result:
+            return read_levels(files, result, pages, name=name, anchor=anchor)
+    try:
+        result = read_complete(files.folder)
+    except InputError as error:
+        if alone:
+            raise
+        files.note(RESULT, " ".join(f"{error.what}: {error.found}".split()))
         return Evaluation(name, "model")
-    read = read_levels if "levels" in result else read_evaluation
-    return read(files, result, pages, name=name, anchor=items_anchor(number))
+    return read_evaluation(files, result, pages, name=name, anchor=anchor)
 
 
 def _summary(said: Mapping[str, list[str]]) -> str:
@@ -138,7 +154,7 @@ def _say_training(training: Training, document: Mapping[str, Any]) -> str:
 def _say_evaluation(evaluation: Evaluation) -> str:
     """The first metric over all items, in one sentence."""
     if evaluation.first is None:
-        return f"The evaluation '{evaluation.name}' is not done."
+        return f"The evaluation '{evaluation.name}' is not whole, and has no scores to show."
     metric, score = next(iter(evaluation.first.tuned.items()))
     told = f"{evaluation.tuned} scores {100 * score.value:.1f} % {metric} on {score.n:,} items"
     told += f" (95 % {100 * score.low:.1f} to {100 * score.high:.1f})"
@@ -168,15 +184,11 @@ def _damaged(run: Path, error: Exception) -> InputError:
     )
 
 
-def _write(path: Path, page: str, pages: ItemPages) -> None:
-    try:
-        pages.write()
-        write_atomic(path, page.encode())
-    except OSError as error:
-        raise InputError(
-            "the page cannot be written",
-            code="unwritable-path",
-            where=str(path),
-            found=error.strerror,
-            do="name another file with -o",
-        ) from error
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        "the page cannot be written",
+        code="unwritable-path",
+        where=str(path),
+        found=error.strerror,
+        do="name another file with -o",
+    )
