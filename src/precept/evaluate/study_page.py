@@ -12,7 +12,7 @@ from precept.evaluate.interval_chart import Line, Mark, Scale, interval_chart, s
 from precept.evaluate.markup import Markup, element
 from precept.evaluate.page_parts import document, plain_table
 from precept.evaluate.score_tables import format_p
-from precept.evaluate.study import Estimate, Layout, Point, Scored, text_of
+from precept.evaluate.study import Estimate, Layout, Point, Scalar, Scored, text_of
 from precept.evaluate.study_claims import Answered, Verdict, say
 
 VERDICTS: tuple[Verdict, ...] = ("agrees", "disagrees", "undecided", "untested")
@@ -250,14 +250,17 @@ def _claim(found: Answered) -> dict[str, Any]:
 
 
 def _compared_here(study: Study, found: Answered) -> str:
+    """The values, the conditions, and the items and metric where they are not those of all the page."""
     claim = found.claim
-    sides = (
-        f"{claim.axis}, first to last" if claim.trend else f"{claim.axis} {text_of(claim.of)} - {text_of(claim.with_)}"
-    )
-    held = [f"{name} {text_of(value)}" for name, value in claim.where.items()]
+
+    def named(axis: str, value: Scalar) -> str:
+        return study.layout.axis(axis).find(value) or text_of(value)
+
+    sides = "first to last" if claim.trend else f"{named(claim.axis, claim.of)} - {named(claim.axis, claim.with_)}"
+    held = [f"{name} {named(name, value)}" for name, value in claim.where.items()]
     own = [found.group] if len(study.cells) > 1 or found.group not in study.cells else []
     own += [found.metric] if found.metric != study.metric else []
-    return "; ".join([sides, *held, *own])
+    return "; ".join([f"{claim.axis} {sides}", *held, *own])
 
 
 def _numbers(found: Estimate) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def test_the_table_of_claims_tells_difference_p_and_verdict():
     assert higher[2:5] == ("cot with - without", "higher", "+20.0")
     assert higher[7:9] == ("+20.0, +20.0", "10")
     # From 4 to 64 tasks two more, in both seeds.
-    assert trend[2:5] == ("tasks, first to last", "rises", "+20.0")
+    assert trend[2:5] == ("tasks first to last", "rises", "+20.0")
     assert halfway[4:] == ("",) * 7 + ("untested: no value 'halfway' of cot",)
     assert summary(STUDY).startswith("Of 3 claims ") and summary(STUDY).endswith("1 is untested.")
 
