@@ -300,9 +300,12 @@ def _checked_key(api_key: str) -> str:
 
 
 def _message(message: Message) -> dict[str, str]:
-    if message.images or message.tool_calls:
+    fault = "images or tool calls" if message.images or message.tool_calls else None
+    if HALF_CHARACTER.search(message.content or ""):
+        fault = "half a character (a lone surrogate)"
+    if fault is not None:
         raise InputError(
-            "only text can be sent to a server, and this message has images or tool calls",
+            f"only text can be sent to a server, and this message has {fault}",
             code="chat-text-only",
             found=f"a message of the role '{message.role}'",
             do="leave such rows out",

@@ -234,7 +234,11 @@ def test_a_key_that_is_none_is_refused_without_showing_it(key: str) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [Message("user", "<image>", images=("a.png",)), Message("assistant", None, tool_calls=(ToolCall("f", {}),))],
+    [
+        Message("user", "<image>", images=("a.png",)),
+        Message("assistant", None, tool_calls=(ToolCall("f", {}),)),
+        Message("user", "cut \ud83d"),
+    ],
 )
 def test_what_is_not_text_is_refused(server: ChatServer, message: Message) -> None:
     with pytest.raises(InputError) as error:
