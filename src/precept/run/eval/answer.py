@@ -117,7 +117,7 @@ def _answer_rest(
 
 
 def answer_files(
-    contender: Contender, results: Sequence[tuple[Asked, list[ItemResult]]], folder: Path
+    contender: Contender, results: Sequence[tuple[Asked, Sequence[ItemResult]]], folder: Path
 ) -> dict[str, str]:
     """Write the files for judges of the tasks that have one; returns their names by task."""
     names = {}
