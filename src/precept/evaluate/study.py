@@ -264,7 +264,7 @@ def _by_items(parts: Sequence[Mapping[str, Stratum]]) -> list[Values]:
         for name, stratum in part.items():
             found.setdefault((name, stratum.keys), []).append(stratum.values)
     # Rounded, so that items without a difference have exactly none.
-    return [np.round(np.mean(values, axis=0), 12) for values in found.values()]
+    return [np.asarray(np.mean(values, axis=0), np.float64).round(12) for values in found.values()]
 
 
 def _at(cells: Sequence[Scored], place: Mapping[str, str]) -> list[Scored]:
