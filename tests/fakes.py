@@ -6,13 +6,18 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from precept.types import Forest, Message, Source, TokenSequence
+from tests.tiny import tiny_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 class BigramPolicy:
@@ -150,3 +155,23 @@ class WordCounter:
 
     def cut(self, text: str, length: int) -> str:
         return " ".join(text.split()[:length])
+
+
+def parrot_folder(path: Path, tokenizer: PreTrainedTokenizerFast, *, prompt_end: str, says: str, end: str) -> Path:
+    """Write a model that answers every prompt with the one token ``says``, for prompts that end in ``prompt_end``.
+
+    Its layers add nothing, so that each token alone decides the next: ``prompt_end``, ``says``, ``end``.
+    """
+    before, said, after = (tokenizer.encode(text, add_special_tokens=False)[-1] for text in (prompt_end, says, end))
+    model: Any = tiny_model("llama", vocab_size=len(tokenizer))
+    with torch.no_grad():
+        for layer in model.model.layers:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+        embedding = model.model.embed_tokens.weight
+        model.lm_head.weight.zero_()
+        model.lm_head.weight[said] = embedding[before]
+        model.lm_head.weight[after] = embedding[said]
+    model.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tiny import CHATML, tiny_model, tiny_tokenizer
+from tests.fakes import parrot_folder
+from tests.tiny import CHATML, tiny_tokenizer
 
 from precept.bundled.chains import CUE
 from precept.errors import InputError
@@ -148,25 +149,9 @@ def test_rows_of_the_step_read_back(tasks: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that says ' the' to everything: its last layer looks at the last token alone."""
-    import torch
-
+    """A model that says ' the' to everything."""
     folder = tmp_path_factory.mktemp("teacher") / "llama"
-    tokenizer = tiny_tokenizer(chat_template=CHATML)
-    model = tiny_model("llama", vocab_size=len(tokenizer))
-    newline, said = (tokenizer.encode(text, add_special_tokens=False) for text in ("\n", " the"))
-    assert len(newline) == len(said) == 1
-    with torch.no_grad():
-        for layer in model.model.layers:
-            layer.self_attn.o_proj.weight.zero_()
-            layer.mlp.down_proj.weight.zero_()
-        embedding = model.model.embed_tokens.weight
-        model.lm_head.weight.zero_()
-        model.lm_head.weight[said[0]] = embedding[newline[0]]
-        model.lm_head.weight[tokenizer.convert_tokens_to_ids("<|im_end|>")] = embedding[said[0]]
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return parrot_folder(folder, tiny_tokenizer(chat_template=CHATML), prompt_end="\n", says=" the", end="<|im_end|>")
 
 
 def write_rows(path: Path, count: int) -> str:
@@ -174,7 +159,7 @@ def write_rows(path: Path, count: int) -> str:
         {
             "messages": [
                 {"role": "user", "content": f"say {n}"},
-                {"role": "assistant", "content": " the" if n % 2 else "x"},
+                {"role": "assistant", "content": "the" if n % 2 else "x"},
             ]
         }
         for n in range(count)
@@ -188,15 +173,17 @@ def test_a_model_answers_rows_and_references_stay(teacher: Path, tmp_path: Path)
     built = build_answers([data], AnswersSettings(teacher=teacher, max_new_tokens=4))
     rows = [row for row in built.train if isinstance(row, Conversation)]
     assert [row.messages[0].content for row in rows] == [f"say {n}" for n in range(4)]
-    assert [row.messages[1].content for row in rows] == [" the"] * 4
-    assert [row.references for row in rows] == [("x",), (" the",)] * 2
+    assert [row.messages[1].content for row in rows] == ["the"] * 4
+    assert [row.references for row in rows] == [("x",), ("the",)] * 2
     assert built.report == {"rows": 4, "answered": 4, "too_long": 0, "not_ended": 0, "empty": 0, "right": 0.5}
 
 
-def test_answers_that_do_not_end_are_left_out_and_counted(teacher: Path, tmp_path: Path) -> None:
+def test_a_teacher_that_ends_no_answer_is_refused(teacher: Path, tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.jsonl", 3)
-    built = build_answers([data], AnswersSettings(teacher=teacher, max_new_tokens=1))
-    assert not built.train and built.report["not_ended"] == 3 and built.report["right"] is None
+    with pytest.raises(InputError, match="no row") as caught:
+        build_answers([data], AnswersSettings(teacher=teacher, max_new_tokens=1))
+    assert caught.value.code == "no-answers"
+    assert caught.value.found == "of 3 rows 3 not ended, 0 empty, 0 too long"
 
 
 def test_fewer_answered_rows_are_among_more(teacher: Path, tmp_path: Path) -> None:

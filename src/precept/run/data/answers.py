@@ -38,7 +38,8 @@ class AnswersSettings(Settings):
 def build(paths: Sequence[str], settings: AnswersSettings, *, count_tokens: CountTokens | None = None) -> Built:
     """The rows with the teacher's answers in place of their own; references stay those of the rows.
 
-    Rows whose answer is empty, does not end or does not fit the teacher's context are left out and counted.
+    Rows whose answer is empty, does not end or does not fit the teacher's context are left out and counted. Raises
+    InputError where that leaves none, for fewer rows than wanted, and for rows that hold no conversation.
     """
     from precept.run.opened import open_model
 
@@ -58,12 +59,19 @@ def build(paths: Sequence[str], settings: AnswersSettings, *, count_tokens: Coun
     say(f"{settings.teacher} answers {len(rows):,} rows")
     prompts = [model.renderer.prompt_ids(row.messages, row.tools) for row in rows]
     found = model.sampler().generate(prompts, max_new_tokens=settings.max_new_tokens)
-    answered = [(row, one.text) for row, one in zip(rows, found, strict=True) if _usable(one)]
-    return Built(
-        [replace(row, messages=(*row.messages, Message("assistant", text))) for row, text in answered],
-        report=_report(rows, found, answered),
-        refused=loaded.refusals,
-    )
+    # templates put their own blank before an answer
+    answered = [(row, one.text.strip()) for row, one in zip(rows, found, strict=True) if _usable(one)]
+    report = _report(rows, found, answered)
+    if rows and not answered:
+        raise InputError(
+            "the teacher answered no row to its end",
+            code="no-answers",
+            where=str(settings.teacher),
+            found="of {rows} rows {not_ended} not ended, {empty} empty, {too_long} too long".format(**report),
+            do="name a tuned model, or raise max_new_tokens",
+        )
+    train = [replace(row, messages=(*row.messages, Message("assistant", text))) for row, text in answered]
+    return Built(train, report=report, refused=loaded.refusals)
 
 
 def _asked(row: Row) -> Conversation:
