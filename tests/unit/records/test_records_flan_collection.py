@@ -94,9 +94,20 @@ def test_prefixes_and_what_stands_above_count_too() -> None:
     assert not prune([Exemplar("a", "b")], "x", layout, budget=7, count_tokens=WORDS, above="D ")
 
 
-def test_x_shot_keeps_the_exemplars_of_the_querys_template() -> None:
-    candidates = [Exemplar("a", " 1 ", 3), Exemplar("b", "2", 0), Exemplar("c", "3\n", 3)]
-    assert with_template(candidates, 3) == [Exemplar("a", "1", 3), Exemplar("c", "3", 3)]
+def test_x_shot_keeps_the_exemplars_of_the_querys_template(tmp_path: Path) -> None:
+    assert with_template([13, 4, 3, 23], 3, templates=10) == [13, 3, 23]
+    rows = [{"question": f"Q{n}?", "answer": f" a{n} ", "rationale": f"Since {n}."} for n in range(60)]
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("tasks: {asked: {kind: closed_book_qa}}")
+    settings = FlanCollectionSettings(tasks=plan, zero_shot_share=0, options_share=0)  # the second form alone
+    built = build([write(tmp_path, "asked.jsonl", rows)], settings, count_tokens=WORDS)
+    turned = [place for place, p in enumerate(shipped_templates("closed_book_qa").patterns) if p.turned]
+    for row in built.train:
+        own = row.source.row - 1
+        shown = {n for n in range(60) if f"Q{n}?" in text(row) or f"a{n}" in text(row).split()} - {own}
+        assert 1 <= len(shown) <= 5 and all(n % 10 == own % 10 for n in shown)
+        if own % 10 not in turned:
+            assert all(f"a{n}\n\n\n" in text(row) for n in shown)  # targets of exemplars are stripped
 
 
 def test_options_with_numerals_are_answered_by_their_name_and_those_behind_bullets_by_their_text() -> None:

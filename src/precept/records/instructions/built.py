@@ -41,8 +41,8 @@ class Built:
 def named_apart(rows: Sequence[Conversation]) -> list[Conversation]:
     """Test rows, which stand in one file later, with ids that tell them apart.
 
-    Where rows of several tasks have the same id, as rows numbered in each file do, all ids begin with their task. Raises
-    InputError where two rows of a task have the same id: evaluation could not tell them apart.
+    Where rows of several tasks have the same id, as rows numbered in each file do, all ids begin with their task.
+    Raises InputError where two rows of a task have the same id: evaluation could not tell them apart.
     """
     ids = [row.source.id for row in rows if row.source.id is not None]
     if len(set(ids)) == len(ids):

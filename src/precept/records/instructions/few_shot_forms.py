@@ -12,11 +12,10 @@ from precept.records.instructions.options_text import collection_table
 
 @dataclass(frozen=True)
 class Exemplar:
-    """An input with its target, and the index of the template that wrote them."""
+    """An input with its target."""
 
     inputs: str
     targets: str
-    template: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,9 @@ def assemble(exemplars: Sequence[Exemplar], query: str, layout: Layout) -> str:
     return f"{shown}{layout.asked(query)}".rstrip(" ")
 
 
-def with_template(candidates: Sequence[Exemplar], template: int) -> list[Exemplar]:
-    """Candidates that the query's own template wrote, their targets stripped (the code's "x-shot")."""
-    return [
-        Exemplar(candidate.inputs, candidate.targets.strip(), template)
-        for candidate in candidates
-        if candidate.template == template
-    ]
+def with_template(places: Sequence[int], template: int, *, templates: int) -> list[int]:
+    """Of drawn places those of the query's own template, which follows from a place (the code's "x-shot")."""
+    return [place for place in places if place % templates == template]
 
 
 def prune(

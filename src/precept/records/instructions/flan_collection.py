@@ -185,8 +185,9 @@ class Writer:
             ]
         else:
             drawn = self._others(cell, place, rng, count=self._settings.candidates)
-            candidates = [_exemplar(cell, other, other % len(cell.patterns)) for other in drawn]
-            exemplars = with_template(candidates, template)[: self._settings.shots]
+            same = with_template(drawn, template, templates=len(cell.patterns))[: self._settings.shots]
+            shown = [_exemplar(cell, other, template) for other in same]
+            exemplars = [Exemplar(one.inputs, one.targets.strip()) for one in shown]
         return self._few_shot(cell, place, query, exemplars, layout)
 
     def _zero_shot(self, cell: Cell, place: int, rng: random.Random) -> Conversation:
@@ -240,7 +241,7 @@ class Writer:
 def _exemplar(cell: Cell, place: int, template: int) -> Exemplar:
     example, pattern = cell.task.examples[place], cell.patterns[template]
     values = example.slots(goes_on=not pattern.asks_for(DIALOGUE_SLOT))
-    return Exemplar(fill(pattern.inputs, values), fill(pattern.targets, values), template)
+    return Exemplar(fill(pattern.inputs, values), fill(pattern.targets, values))
 
 
 def _worked_slots(shown: WorkedExample) -> dict[str, str]:
