@@ -62,7 +62,8 @@ class Chains:
 
 def build_chains(world: World, *, seed: int = 0) -> Chains:
     """All tasks in two steps of a world, the same for the same world and seed."""
-    training, unseen = [], []
+    training: list[Task] = []
+    unseen: list[Task] = []
     for spec in _specs(world, seed):
         rng = random.Random(f"{spec.name} {seed}")
         wordings = build_wordings(spec.parts, rng)
@@ -231,7 +232,7 @@ def _compared(world: World, told: Told, parts: Mapping[str, Any], spec: MakeSpec
     for kind, relation, (higher, lower) in COMPARED:
         for asked in (higher, lower):
             rng = random.Random(f"{kind} {asked} {seed}")
-            found = {}
+            found: dict[str, Instance] = {}
             while len(found) < DRAWN:
                 pair = rng.sample(world.things[kind], 2)
                 less, more = sorted(pair, key=lambda thing: int(thing.facts[relation]))
