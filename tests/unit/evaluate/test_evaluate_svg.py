@@ -85,7 +85,7 @@ def dots(drawing: str) -> list[tuple[float, float]]:
 def test_dots_lie_on_one_axis_below_the_names_of_their_rows() -> None:
     base, tuned = Dot("base", 0.2, 0.1, 0.3, "base"), Dot("tuned", 0.5, 0.4, 0.6, "tuned")
     (drawing,) = dot_plots([DotRow("sort", (base, tuned)), DotRow("count", (tuned,))], title="scores")
-    # The axis runs from 0 to 60 % over 18 to 422, which is 404 wide: 20 % is at 18 + 404 / 3 and 50 % at 18 + 404 * 5 / 6.
+    # The axis runs from 0 to 60 % over 18 to 422: 20 % is at 18 + 404 / 3 and 50 % at 18 + 404 * 5 / 6.
     # The first row's name takes 22 to 46, its dots are 10 apart; the second row begins at 66.
     assert dots(drawing) == [(152.667, 46), (354.667, 56), (354.667, 90)]
     assert '<path d="M85.3 46H220.0">' in drawing  # 10 to 30 %
