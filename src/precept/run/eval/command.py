@@ -81,13 +81,6 @@ def _ask(options: Mapping[str, Any]) -> None:
     from precept.run.eval.evaluate import DATA_DIR, run_eval
     from precept.run.eval.text import print_scores
 
-    if options["metric"] or options["extract"] != "none":
-        raise InputError(
-            "a task names its own metrics and extraction rules",
-            code="model-and-metric",
-            found="--metric" if options["metric"] else "--extract",
-            do="leave it out, or write a task file with 'metrics'; or give --predictions FILE",
-        )
     result = run_eval(
         options["model"],
         options["task"] or (),
