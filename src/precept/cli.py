@@ -274,7 +274,7 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """The page of a run, one HTML file: curves, tokens, scores, items before and after, data, settings, machine."""
+    """The page of a run: curves, tokens, scores, data, settings, machine; every item on pages beside it."""
     from precept.run.console import print_json
     from precept.run.report.report import report as write
     from precept.run.summary import print_report

@@ -169,13 +169,14 @@ def _card(example: Example, level: str, *, skip: int = 0, longest: int | None = 
     name = " ".join(part for part in (example.id, example.task if example.task != level else "") if part)
     right = "right is" if len(example.references) == 1 else f"right is any of {len(example.references)}"
     reference = [_entry([right], " | ".join(example.references), longest)] if example.references else []
-    wrong = {False: "item wrong", True: "item right"}.get(_verdict(example), "item")
+    verdict = _verdict(example)
+    kind = "item" if verdict is None else "item right" if verdict else "item wrong"
     return element(
         "article",
         *([element("p", name, class_="quiet")] if name else []),
         *_prompt(example.prompt[skip:], skip, longest),
         element("dl", *reference, *(_answer(answer, longest) for answer in example.answers)),
-        class_=wrong,
+        class_=kind,
     )
 
 
@@ -197,10 +198,10 @@ def _prompt(text: str, skipped: int, longest: int | None) -> list[Markup]:
 
 
 def _answer(answer: Answer, longest: int | None) -> Markup:
-    mark = {True: ("✓ right", "right"), False: ("✗ wrong", "wrong")}.get(answer.right)
     label: list[str] = [answer.name]
-    if mark:
-        label += [" ", element("span", mark[0], class_=mark[1])]
+    if answer.right is not None:
+        mark, kind = ("✓ right", "right") if answer.right else ("✗ wrong", "wrong")
+        label += [" ", element("span", mark, class_=kind)]
     told = f"(not asked: {answer.refused})" if answer.refused else answer.text or "(empty)"
     details = [f"{name} {score:.4g}" for name, score in answer.scores]
     if answer.extracted is not None:

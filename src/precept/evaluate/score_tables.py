@@ -132,8 +132,8 @@ def scores_section(evaluation: Evaluation, *, anchor: str) -> Markup | None:
     if whole:
         parts.append(score_table(whole, evaluation))
     if evaluation.groups:
-        told = "Means over tasks are unweighted; their intervals are over the items within each task."
-        parts.append(element("p", told, class_="quiet"))
+        means = "Means over tasks are unweighted; their intervals are over the items within each task."
+        parts.append(element("p", means, class_="quiet"))
     if evaluation.levels:
         parts += _level_parts(evaluation)
     for part in evaluation.parts:

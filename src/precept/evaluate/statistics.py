@@ -124,7 +124,7 @@ def items_needed(difference: float, *, discordance: float, alpha: float = 0.05, 
 
 
 def _bootstrap(values: Values, *, lowest: float, highest: float, seed: int) -> tuple[float, float]:
-    distinct, counts = np.unique(values, return_counts=True)
+    distinct = np.unique(values)
     n = len(values)
     if len(distinct) == 1:
         unseen = _Z**2 / (n + _Z**2)

@@ -45,14 +45,10 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Of answers that are drawn, and of variants.")] = 0,
     repeats: Annotated[int, typer.Option(min=1, help="Runs with seeds of their own, where answers are drawn.")] = 1,
     variants: Annotated[
-        list[str] | None,
-        typer.Option("--variants", help="Ask items in other words, too: see --list; may be repeated."),
+        list[str] | None, typer.Option("--variants", help="Ask items in other words, too: see --list.")
     ] = None,
     training: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--training", help="Training files, or a run's folder, to look for the items in; may be repeated."
-        ),
+        list[str] | None, typer.Option("--training", help="Training files, or a run's folder, to look for items in.")
     ] = None,
     rouge_tokenizer: Annotated[
         str | None, typer.Option("--rouge-tokenizer", help="GPT-2's tokenizer, a folder, for rouge_l_byte_bpe.")
