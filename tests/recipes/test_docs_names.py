@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from precept.errors import MissingExtra
-from precept.run.recipe.file import SHIPPED
+from precept.run.recipe.file import shipped_recipes
 from precept.run.settings import CLASSES
 
 ROOT = Path(__file__).parents[2]
@@ -81,9 +81,9 @@ def test_settings_in_the_rules_are_settings_of_the_code() -> None:
 def test_what_works_names_a_recipe_and_a_test() -> None:
     rows = re.findall(r"^\| .*\| works.*$", (ROOT / "docs" / "papers.md").read_text(), flags=re.MULTILINE)
     assert rows
-    recipes = {path.stem for path in SHIPPED.glob("*.yaml")}
+    recipes = set(shipped_recipes())
     for row in rows:
-        named = re.findall(r"`(\w+)\.yaml`", row)
+        named = re.findall(r"`([\w/]+)\.yaml`", row)
         tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
         assert named and set(named) <= recipes, row
         assert tests and all(f"def {test}(" in (ROOT / file).read_text() for file, test in tests), row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 
 from precept.errors import InputError
 from precept.run.console import STDOUT
-from precept.run.recipe.file import SHIPPED
+from precept.run.recipe.file import shipped_recipes
 from precept.run.recipe.step_kinds import KINDS, EvalKeys, key_classes
 from precept.run.reference import field_docstrings
 from precept.run.settings import unknown_key
@@ -21,23 +22,22 @@ WIDTH = 110
 
 def list_recipes() -> dict[str, Any]:
     """``{recipes: [{name, about}]}`` of the shipped recipes, by name."""
-    paths = sorted(SHIPPED.glob("*.yaml"))
-    return {"recipes": [{"name": path.stem, "about": _about(path)} for path in paths]}
+    return {"recipes": [{"name": name, "about": _about(path)} for name, path in shipped_recipes().items()]}
 
 
 def init(name: str | None, *, output: Path | None) -> dict[str, Any]:
-    """Write the recipe to ``output``, by default NAME.yaml here; returns ``{recipe, about, output}``.
+    """Write the recipe to ``output``, by default a file of its name here; returns ``{recipe, about, output}``.
 
     Raises InputError for a name that is not shipped, and where a file is already there: nothing is overwritten.
     """
-    shipped = {path.stem: path for path in SHIPPED.glob("*.yaml")}
+    shipped = shipped_recipes()
     if name is None:
         raise InputError("no recipe was named", code="no-recipe", do=f"choose one of: {', '.join(sorted(shipped))}")
     if name not in shipped:
         raise unknown_key(name, sorted(shipped), where=None, kind="recipe")
-    target = output or Path(f"{name}.yaml")
+    target = output or Path(shipped[name].name)
     text = annotate(shipped[name].read_text(encoding="utf-8"))
-    text = text.replace(f"precept run {name} ", f"precept run {target.name} ")
+    text = re.sub(rf"precept run {name}(?![\w.-])", f"precept run {target.name}", text)
     try:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
