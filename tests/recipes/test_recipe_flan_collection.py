@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.command_line import precept
 
-PARTS = ("all", "no_cot", "no_inversion", "no_few_shot", "no_balancing")
+PARTS = ("all", "no_cot", "no_inversion", "no_balancing", "no_few_shot")
 
 
 @pytest.fixture
@@ -46,15 +46,15 @@ def test_flan_collection_tunes_on_all_forms_and_scores_held_back_rows(
 def test_flan_collection_ablation_scores_each_part_against_the_whole(
     base_folder: Path, collection: Path, tmp_path: Path
 ) -> None:
-    words = [f"{part}.data={collection}" for part in PARTS]
-    words += [f"{part}.{key}" for part in PARTS for key in ("test_rows_per_task=2", "rows=16")]
-    words += [f"{part}.tokenizer={base_folder}" for part in PARTS if part != "no_few_shot"]
-    for part in PARTS:
-        words += [f"tune_{part}.{key}" for key in (f"model={base_folder}", "max_steps=1", "over_length=cut_left")]
-        words += [f"score_{part}.{key}" for key in ("max_new_tokens=2",) if part != "all"]
+    words = [f"make.data={collection}", "make.test_rows_per_task=2", "make.rows=16", "axes.seed=0"]
+    words += [f"tune.model={base_folder}", "tune.max_steps=1", "tune.over_length=cut_left", "eval.max_new_tokens=2"]
     ended = precept("run", "flan_collection_ablation", "-o", tmp_path / "out", *words, "--json")
     assert ended.code == 0, ended.err
-    steps = {step["name"]: step["result"] for step in ended.json["steps"]}
-    assert len({(tmp_path / "out" / part / "test.jsonl").read_text() for part in PARTS}) == 1  # one test for all
-    for part in PARTS[1:]:
-        assert next(iter(steps[f"score_{part}"]["difference"].values()))["n"] == 4
+    made = {s["axes"]["mixture"]: Path(s["output"]) for s in ended.json["steps"] if s["name"] == "make"}
+    assert tuple(made) == PARTS
+    assert len({(folder / "test.jsonl").read_text() for folder in made.values()}) == 1  # one test for all
+    assert len({(folder / "train.jsonl").read_text() for folder in made.values()}) == len(PARTS)
+    page = ended.json["steps"][-1]["result"]
+    assert [claim["of"] for claim in page["claims"]] == ["no_cot", "no_inversion", "no_balancing", "no_few_shot"]
+    assert {claim["n"] for claim in page["claims"]} == {4}  # two rows of each of two tasks
+    assert len(page["sentences"]) == 4
