@@ -61,6 +61,7 @@ def test_p3_unseen_scores_data_sets_that_were_not_trained_on_against_the_base(
     assert set(steps["eval"]["tasks"]) == {"glue_mrpc", "sciq"}  # one task a data set, over its templates
     assert steps["eval"]["tasks"]["sciq"]["exact_match"]["n"] == 24
     assert steps["eval"]["difference"]["exact_match"]["n"] == 48
+    assert steps["eval"]["contamination"]["items"] == 48  # all were looked for in the training rows
 
 
 def test_super_ni_unseen_scores_tasks_that_were_not_trained_on_against_the_base(
