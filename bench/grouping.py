@@ -22,7 +22,6 @@ from typing import Any
 
 from bench.models import make_tokenizer_folder
 from bench.workloads import BATCH, draw_rows, render
-from precept.bundled import build_tasks, build_world, replay, write_tasks
 from precept.bundled.tasks import LEVELS
 from precept.evaluate import read_items
 from precept.evaluate.repeats import over_seeds
@@ -34,7 +33,6 @@ from precept.types import TokenSequence
 RECIPE = "studies/grouping"
 SIZES = {"one": 1, "four": 4, "eight": 8}
 """The recipe's ways to draw rows, by name."""
-REPLAYED = 6000
 METRIC = "exact_match"
 
 SHARING_ROWS = {"superni": 3000, "bbh_cot": 3000, "p3": 5000, "alpaca": 1000, "superni_200": 4000, "alpaca_200": 4000}
@@ -47,20 +45,12 @@ Steps = Sequence[Mapping[str, Any]]
 
 def run(seeds: Sequence[int], output: Path, more: Sequence[str]) -> Steps:
     """The steps of the recipe with these seeds. ``more`` are further ``step.key=value`` words."""
-    write_data(output / "quickstart" / "tasks")
+    output.mkdir(parents=True, exist_ok=True)
     words = [*(f"axes.seed={seed}" for seed in seeds), *more]
     command = [sys.executable, "-m", "precept", "run", RECIPE, "-o", "study", "--json", *words]
     ended = subprocess.run(command, cwd=output, check=True, stdout=subprocess.PIPE)
     steps: Steps = json.loads(ended.stdout)["steps"]
     return steps
-
-
-def write_data(folder: Path) -> None:
-    """The rows and questions that a quickstart writes."""
-    world = build_world(0)
-    write_tasks(build_tasks(world), folder)
-    lines = (json.dumps({"text": text}) + "\n" for text in replay(world, seed=0, count=REPLAYED))
-    (folder / "replay.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 def tell_rows(steps: Steps) -> str:

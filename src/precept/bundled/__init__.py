@@ -1,6 +1,6 @@
 """The bundled closed world: its facts, a corpus to pretrain on, a tokenizer and instruction tasks, all from a seed."""
 
-from precept.bundled.corpus import corpus_hash, documents, replay
+from precept.bundled.corpus import corpus_hash, documents, write_replay
 from precept.bundled.tasks import Tasks, build_tasks, write_tasks
 from precept.bundled.world import Fact, Thing, World, build_world
 
@@ -13,6 +13,6 @@ __all__ = [
     "build_world",
     "corpus_hash",
     "documents",
-    "replay",
+    "write_replay",
     "write_tasks",
 ]

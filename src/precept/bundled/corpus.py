@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
+
+import orjson
 
 from precept.bundled.passages import Passages
 from precept.bundled.world import Fact, World
@@ -20,6 +23,9 @@ CHARACTERS = 520
 CHAPTER_EVERY = 40
 CHAPTER_PAGES = range(4, 13)
 """Twelve pages are at most 1,900 tokens."""
+
+REPLAYED = 6000
+"""Passages of the pretraining text beside the training rows of the tasks: about a fifth of both."""
 
 MIX: Mapping[str, int] = {
     "facts": 8,
@@ -63,6 +69,13 @@ def replay(world: World, *, seed: int, count: int) -> Iterator[str]:
     makers = _makers(world, Passages(world, rng), rng)
     for kind in rng.choices(list(MIX), weights=list(MIX.values()), k=count):
         yield makers[kind]()
+
+
+def write_replay(world: World, path: Path, *, seed: int = 0) -> None:
+    """Write ``REPLAYED`` passages, one ``{"text"}`` a line."""
+    path.write_bytes(
+        b"".join(orjson.dumps({"text": text}) + b"\n" for text in replay(world, seed=seed, count=REPLAYED))
+    )
 
 
 def corpus_hash(texts: Iterable[str]) -> str:

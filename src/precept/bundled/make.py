@@ -15,7 +15,7 @@ from typing import IO, Annotated, Any
 from pydantic import Field
 
 from precept.bundled.chains import build_chains, write_chains
-from precept.bundled.corpus import documents
+from precept.bundled.corpus import documents, write_replay
 from precept.bundled.tasks import build_tasks, write_tasks
 from precept.bundled.tokenizer import save_tokenizer, train_tokenizer, world_words
 from precept.bundled.world import build_world
@@ -53,6 +53,7 @@ def make(out: Path, *, count: int = DOCUMENTS, seed: int = 0) -> dict[str, Any]:
             characters = _write_corpus(documents(world, seed=seed, count=count), file, digest)
         tasks = build_tasks(world, seed=seed)
         write_tasks(tasks, out / "tasks")
+        write_replay(world, out / "tasks" / "replay.jsonl", seed=seed)
         write_chains(build_chains(world, seed=seed), tasks.training, out / "tasks")
         tokenizer = train_tokenizer(
             islice(documents(world, seed=seed, count=count), TOKENIZER_DOCUMENTS),

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from precept.bundled import World, build_tasks, build_world, replay, write_tasks
+from precept.bundled import build_tasks, build_world, write_replay, write_tasks
 from precept.bundled.tasks import Tasks, questions
 from precept.errors import InputError
 from precept.evaluate.score_tables import format_p
@@ -44,8 +44,6 @@ TUNING: Mapping[str, Any] = {
 }
 """Limited by steps, so that the result does not depend on the machine's speed. An adapter, since it leaves what the
 base knows in place: with all weights trained it learns the same tasks and loses the words behind new wordings."""
-REPLAYED = 6000
-"""Passages of the pretraining text among the training rows: about a fifth."""
 SIGNIFICANT = 0.01
 
 
@@ -59,8 +57,9 @@ def quickstart(*, output: Path | None, seed: int, began: float) -> dict[str, Any
     world = build_world(0)
     tasks = build_tasks(world)
     write_tasks(tasks, folder / "tasks")
+    write_replay(world, folder / "tasks" / "replay.jsonl")
     adapter, tuned = folder / "adapter", folder / "tuned"
-    data = [str(folder / "tasks" / "training.jsonl"), str(_write_replay(world, folder / "tasks" / "replay.jsonl"))]
+    data = [str(folder / "tasks" / name) for name in ("training.jsonl", "replay.jsonl")]
     train("sft", model=MODEL, data=data, output=adapter, pairs={**TUNING, "seed": seed})
     merge(str(adapter), output=tuned, fresh=False, as_json=False)
     result = {"model": str(tuned), "seed": seed, **_measure(tasks, tuned, folder / "levels")}
@@ -73,12 +72,6 @@ def quickstart(*, output: Path | None, seed: int, began: float) -> dict[str, Any
     document = {**result, "report": page, "seconds": time.perf_counter() - began}
     write_atomic(stored, orjson.dumps(document, option=orjson.OPT_INDENT_2))
     return document
-
-
-def _write_replay(world: World, path: Path) -> Path:
-    """Passages of the pretraining text beside the tasks: see ``bundled.corpus.replay``."""
-    path.write_bytes(b"".join(orjson.dumps({"text": text}) + b"\n" for text in replay(world, seed=0, count=REPLAYED)))
-    return path
 
 
 def _measure(tasks: Tasks, tuned: Path, folder: Path) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from precept.bundled import Tasks, World, build_tasks, write_tasks
+from precept.bundled import Tasks, World, build_tasks, write_replay, write_tasks
+from precept.bundled.corpus import REPLAYED
 from precept.bundled.instances import UNSEEN_OPERATIONS, UNSEEN_RELATIONS
 from precept.bundled.make import main, make
 from precept.bundled.tasks import LEVELS, rows
@@ -266,6 +267,15 @@ def test_make_writes_the_same_bytes_again(tmp_path: Path, capsys: pytest.Capture
     assert main(["--out", str(tmp_path / "b"), "--documents", "2000"]) == 0
     assert json.loads(capsys.readouterr().out)["corpus_hash"] == manifest["corpus_hash"]
     assert json.loads((tmp_path / "b" / "manifest.json").read_text()) == manifest
+
+
+def test_make_writes_the_passages_that_the_quickstart_replays(tmp_path: Path) -> None:
+    made = make(tmp_path / "made", count=5)
+    write_replay(build_world(0), tmp_path / "replay.jsonl")
+    written = (tmp_path / "made" / "tasks" / "replay.jsonl").read_bytes()
+    assert written == (tmp_path / "replay.jsonl").read_bytes()
+    assert len(written.splitlines()) == REPLAYED
+    assert "tasks/replay.jsonl" in made["files"]
 
 
 def test_make_refuses_no_documents_and_keeps_words_whole_with_few(

@@ -25,7 +25,7 @@ def test_the_trainings_differ_in_groups_and_seed_alone_and_are_the_quickstarts()
 def test_every_training_is_asked_on_every_level() -> None:
     asked = [(step.settings["model"], step.settings["task"]) for step in steps("eval")]
     trained = [f"out/{step.place}" for step in steps("train.sft")]
-    files = [f"quickstart/tasks/{level}.jsonl" for level in LEVELS]
+    files = [f"out/world/tasks/{level}.jsonl" for level in LEVELS]
     assert sorted(asked) == sorted((model, file) for model in trained for file in files)
     assert len(asked) == 9 * 4
 
