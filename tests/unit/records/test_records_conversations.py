@@ -284,6 +284,28 @@ def test_gsm8k_references_follow_the_hashes(read: Any) -> None:
     assert turns(row)[1] == ("assistant", "It is 2.\n#### 2")
 
 
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        ("a\n#### 1,234", "1,234"),
+        ("a\n#### 1\nb\n####-$2.50 \n", "-$2.50"),  # the last line counts
+        ("#### 40%", "40%"),
+        ("a\n#### +.5", "+.5"),
+        ("Steps:\n#### First\nmix, then bake", None),  # a Markdown heading
+        ("a\n#### Step 2", None),
+        ("a\n#### 2\nmix", None),
+        ("a\n##### 2", None),
+        ("a #### 2", None),
+        ("a\n####", None),
+    ],
+)
+def test_only_a_last_line_of_hashes_and_a_number_is_a_solution(read: Any, answer: str, number: str | None) -> None:
+    asked = only(read({"question": "?", "answer": answer})[0])
+    assert asked.references == ((number,) if number else ())
+    stated = only(read({"prompt": "?", "completion": "x", "references": [answer]})[0])
+    assert stated.references == (number or answer,)
+
+
 def test_the_shared_end_marker_and_leading_blank_are_removed_and_reported(read: Any) -> None:
     rows, report = read(*[{"prompt": "p\n", "completion": f" {word}<|endoftext|>"} for word in ("a", "b")])
     assert [turns(row)[1][1] for row in rows] == ["a", "b"]

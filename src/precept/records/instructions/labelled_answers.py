@@ -8,12 +8,11 @@ from typing import Any
 
 from precept.records.instructions.raw_records import as_text
 from precept.records.problems import RowProblem
+from precept.records.readers.conversation import split_solution
 
 ANSWER_COLUMNS = ("answer", "answers", "target", "targets", "output", "completion", "summary", "label")
 """Where a row's answer is looked for, the first that is there; a number beside options counts them from 0."""
 RATIONALE = "rationale"
-SOLUTION_MARK = "####"
-_NUMBER = re.compile(r"-?[$€£]?-?[\d,.]*\d%?")
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 
 
@@ -31,12 +30,12 @@ def with_solution_split(columns: Mapping[str, Any], stated: str | None = None) -
     """
     name = answer_column(columns, stated)
     held = columns[name] if name else None
-    steps, mark, number = held.rpartition(SOLUTION_MARK) if isinstance(held, str) else ("", "", "")
-    if name is None or not mark or steps[-1:] not in ("", "\n") or not _NUMBER.fullmatch(number.strip()):
+    solved = split_solution(held) if isinstance(held, str) else None
+    if name is None or solved is None:
         return columns
-    steps = _CALCULATOR.sub("", steps).strip()
+    steps, number = _CALCULATOR.sub("", solved[0]).strip(), solved[1]
     rationale = {} if columns.get(RATIONALE) is not None or not steps else {RATIONALE: steps}
-    return {**columns, name: number.strip(), **rationale}
+    return {**columns, name: number, **rationale}
 
 
 def read_options(columns: Mapping[str, Any]) -> tuple[str, ...]:

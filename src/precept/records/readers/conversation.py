@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from precept.types import Conversation, Message, Source
 
 SYSTEM = ("system", "system_prompt")
 REFERENCES = ("references", "ground_truth")
-REFERENCE_MARK = "\n####"
+_SOLVED = re.compile(r"(?:\A|\n)####[ \t]*([-+\u2212]?[$€£]?[-+\u2212]?[\d,.]*\d%?)\s*\Z")
 MORE = ("tools", "images", "options", "task", "checks")
 SIDE = frozenset({"system", "references", *MORE})
 
@@ -61,7 +62,7 @@ def _with_system(messages: tuple[Message, ...], system: str, column: str) -> tup
 
 
 def _texts(record: Record, column: str | None) -> tuple[str, ...]:
-    """A text or a list of texts as a tuple; GSM8K's solutions stand for what follows their ``####``."""
+    """A text or a list of texts as a tuple; GSM8K's solutions stand for their number."""
     value: Any = record.get(column) if column else None
     if value is None:
         return ()
@@ -83,6 +84,14 @@ def _checks(value: Any) -> tuple[dict[str, Any], ...]:
     return tuple(checks)
 
 
+def split_solution(text: str) -> tuple[str, str] | None:
+    """The steps and the number of a solution of GSM8K (Cobbe et al. 2021, 2110.14168), whose last line is ``#### 18``:
+    the mark and a number. None for any other text: in Markdown the same mark begins a heading."""
+    found = _SOLVED.search(text)
+    return None if found is None else (text[: found.start()], found[1])
+
+
 def after_mark(text: str) -> str:
-    """What follows the last ``####`` that starts a line, as GSM8K writes its final answers; else the text."""
-    return text.rpartition(REFERENCE_MARK)[2].strip() if REFERENCE_MARK in text else text
+    """The number of a solution of GSM8K; any other text as it is."""
+    solved = split_solution(text)
+    return text if solved is None else solved[1]

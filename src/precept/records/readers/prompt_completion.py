@@ -1,7 +1,7 @@
 """A prompt and its completion: prompt/completion (P3 and T0 as OpenAI's fine-tuning format), query/response,
 question/answer and their like. Either side may be text or a list of messages.
 
-Where an answer ends in GSM8K's ``#### 42``, the reference is what follows. Rows with a prompt and a ``ground_truth``
+Where an answer ends in GSM8K's ``#### 42``, the reference is that number. Rows with a prompt and a ``ground_truth``
 but no answer are kept for evaluation.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from precept.records.readers.conversation import REFERENCE_MARK, after_mark, build, side_columns
+from precept.records.readers.conversation import build, side_columns, split_solution
 from precept.records.readers.reader import Columns, Layout, Reader, Record, no_text
 from precept.records.readers.turns import read_turns
 from precept.types import Conversation, Message, Source
@@ -31,7 +31,7 @@ def _match(columns: Columns) -> Layout | None:
     side = side_columns(columns)
     for prompt, answer in PAIRS:
         if columns.has(prompt, answer):
-            if "references" not in side and REFERENCE_MARK in str(columns.first[answer]):
+            if "references" not in side and split_solution(str(columns.first[answer])):
                 side["references"] = f"what follows #### in {answer}"
             return Layout({"user": prompt, "assistant": answer, **side})
     alone = columns.one_of(*PROMPTS)
@@ -43,10 +43,8 @@ def _read(record: Record, layout: Layout, source: Source) -> Conversation:
     if "assistant" in layout.mapping:
         turns += side_turns(record, layout.mapping["assistant"], role="assistant")
     row = build(turns, record, layout, source)
-    final = turns[-1].content or ""
-    if REFERENCE_MARK not in final or row.references:
-        return row
-    return replace(row, references=(after_mark(final),))
+    solved = split_solution(turns[-1].content or "")
+    return row if solved is None or row.references else replace(row, references=(solved[1],))
 
 
 def side_turns(record: Record, column: str, *, role: str) -> list[Message]:
