@@ -11,6 +11,7 @@ from tests.command_line import precept
 from tests.tiny import CHATML, tiny_model_folder
 
 from precept.records import load
+from precept.run.data.reframing import ReframingSettings, build
 from precept.types import Conversation
 
 TASK: dict[str, Any] = {
@@ -75,6 +76,15 @@ def test_reframing_asks_the_same_instances_in_both_ways(base_folder: Path, tmp_p
     }
     again = precept(*command)
     assert [step["state"] for step in again.json["steps"]] == ["reused"] * 4
+
+
+def test_instances_numbered_in_each_file_are_told_apart(tmp_path: Path) -> None:
+    instances = [{"id": str(n), **instance} for n, instance in enumerate(TASK["Instances"])]
+    for name in ("task007_even", "task008_even"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({**TASK, "Instances": instances}))
+    settings = ReframingSettings(first_test_instance=12, num_test_instances=1)
+    rows = build([str(tmp_path)], settings).test
+    assert [row.source.id for row in rows] == ["task007_even:12", "task008_even:12"]
 
 
 def test_tasks_of_the_first_collection_and_templates_made_by_hand_are_taken(tmp_path: Path) -> None:

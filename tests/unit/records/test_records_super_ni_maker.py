@@ -127,6 +127,21 @@ def test_training_rows_are_drawn_and_test_rows_are_the_first(tasks: str) -> None
     assert built.report["tasks"]["task3_c"]["part"] == "test"
 
 
+def test_test_rows_numbered_in_each_file_are_told_apart(tmp_path: Path) -> None:
+    def write(name: str, ids: str) -> None:
+        instances = [{"id": number, "input": name, "output": ["x"]} for number in ids]
+        write_task(tmp_path / "t", name, Categories=["Title Generation"], Instances=instances)
+
+    write("task1_a", "01")
+    write("task2_b", "01")
+    built = build([str(tmp_path / "t")], settings())
+    assert [row.source.id for row in built.test] == ["task1_a:0", "task1_a:1", "task2_b:0", "task2_b:1"]
+    write("task2_b", "00")
+    with pytest.raises(InputError) as caught:
+        build([str(tmp_path / "t")], settings())
+    assert caught.value.code == "duplicate-ids"
+
+
 def test_draws_depend_on_the_seed_and_on_the_row_alone(tasks: str, tmp_path: Path) -> None:
     once = build([tasks], settings(max_num_instances_per_task=5)).train
     write_task(tmp_path / "tasks", "task0_new")

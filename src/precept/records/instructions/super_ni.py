@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, named_apart
 from precept.records.instructions.splits import (
     HELD_OUT_CATEGORIES,
     Placed,
@@ -81,7 +81,8 @@ class SuperNISettings(Settings):
 
 
 def build(paths: Sequence[str], settings: SuperNISettings, *, count_tokens: CountTokens | None = None) -> Built:
-    """Rows of all tasks in order. Raises InputError where the tasks cannot be read or nothing named is held out."""
+    """Rows of all tasks in order. Raises InputError where the tasks cannot be read, nothing named is held out, or two
+    test rows of a task have the same id."""
     files = read_task_files(paths)
     facts = [_facts(task) for task in files.tasks]
     placed = _split(facts, settings)
@@ -105,7 +106,8 @@ def build(paths: Sequence[str], settings: SuperNISettings, *, count_tokens: Coun
         entry["rows"] = len(rows)
     if settings.test_data is not None:
         report |= _test_whole(_held_out_files(settings.test_data, files), writer, test, files.refused)
-    return Built(train, test, {**writer.report(), **_counts(facts, placed), "tasks": report}, files.refused)
+    told = {**writer.report(), **_counts(facts, placed), "tasks": report}
+    return Built(train, named_apart(test), told, files.refused)
 
 
 def _held_out_files(path: Path, trained: TaskFiles) -> TaskFiles:

@@ -11,7 +11,7 @@ from pydantic import Field
 from precept.decode.remote import RemoteSettings
 from precept.errors import InputError
 from precept.ports import Chat
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, named_apart
 from precept.records.instructions.task_files import Instance, TaskFile, read_task_files
 from precept.records.problems import FileProblem
 from precept.records.readers.natural_instructions import evaluation_places, read_instruction
@@ -70,7 +70,7 @@ class ReframingSettings(Settings):
 def build(paths: Sequence[str], settings: ReframingSettings, *, count_tokens: CountTokens | None = None) -> Built:
     """Test rows of all tasks. The report holds each task's template, what each technique did, and the released limits.
 
-    Raises InputError where a technique needs a teacher and none is named.
+    Raises InputError where a technique needs a teacher and none is named, and where two rows of a task have one id.
     """
     files = read_task_files(paths)
     teacher, identity = _teacher(settings)
@@ -105,7 +105,7 @@ def build(paths: Sequence[str], settings: ReframingSettings, *, count_tokens: Co
         }
     _refuse_unused(settings, tasks)
     report = {"released": {"temperature": TEMPERATURE, "stop": STOP}, "teacher": identity, "tasks": tasks}
-    return Built((), rows, report, files.refused)
+    return Built((), named_apart(rows), report, files.refused)
 
 
 def _refuse_unused(settings: ReframingSettings, tasks: dict[str, Any]) -> None:
