@@ -74,6 +74,15 @@ def test_a_run_is_searched_by_the_rows_that_it_trained_and_those_of_the_run_befo
     assert rows_of([str(merged), str(held_out)]) == ["a", "b", "d", "e"]
 
 
+def test_a_run_that_began_at_random_weights_has_its_own_rows_alone(tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "run.yaml").write_text(yaml.safe_dump({"method": "bundled.start", "with": {"world": "world"}}))
+    corpus = write_rows(tmp_path / "corpus.jsonl", [row("a")])
+    base = run_folder(tmp_path / "base", [str(corpus)], model=str(start))
+    assert (rows_of([str(base)]), rows_of([str(start)])) == (["a"], [])
+
+
 def test_rows_that_a_run_held_out_are_no_training_rows(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.jsonl", [row(f"question {n}") for n in range(20)])
     half = run_folder(tmp_path / "half", [str(data)], settings={"eval_fraction": 0.5, "seed": 3})

@@ -68,6 +68,8 @@ def _find(path: str, seen: frozenset[Path]) -> list[TrainingRows]:
     method, settings = str(manifest.get("method")), _mapping(manifest.get("with"))
     if method.startswith("data."):  # its other file is what it held out
         return [TrainingRows(path, (str(folder / TRAIN),))]
+    if method == "bundled.start":  # random weights
+        return []
     if method == "merge":
         return _earlier(settings.get("adapter") or manifest.get("model"), folder, seen)
     if not (folder / DATA_MANIFEST).is_file():
