@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -170,7 +171,7 @@ def write_rows(path: Path, count: int) -> str:
 
 def test_a_model_answers_rows_and_references_stay(teacher: Path, tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.jsonl", 4)
-    built = build_answers([data], AnswersSettings(teacher=teacher, max_new_tokens=4))
+    built = build_answers([data], AnswersSettings(teacher=str(teacher), max_new_tokens=4))
     rows = [row for row in built.train if isinstance(row, Conversation)]
     assert [row.messages[0].content for row in rows] == [f"say {n}" for n in range(4)]
     assert [row.messages[1].content for row in rows] == ["the"] * 4
@@ -181,7 +182,7 @@ def test_a_model_answers_rows_and_references_stay(teacher: Path, tmp_path: Path)
 def test_a_teacher_that_ends_no_answer_is_refused(teacher: Path, tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.jsonl", 3)
     with pytest.raises(InputError, match="no row") as caught:
-        build_answers([data], AnswersSettings(teacher=teacher, max_new_tokens=1))
+        build_answers([data], AnswersSettings(teacher=str(teacher), max_new_tokens=1))
     assert caught.value.code == "no-answers"
     assert caught.value.found == "of 3 rows 3 not ended, 0 empty, 0 too long"
 
@@ -189,17 +190,39 @@ def test_a_teacher_that_ends_no_answer_is_refused(teacher: Path, tmp_path: Path)
 def test_fewer_answered_rows_are_among_more(teacher: Path, tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.jsonl", 6)
     few, more = (
-        {row.source.row for row in build_answers([data], AnswersSettings(teacher=teacher, rows=rows, seed=1)).train}
+        {
+            row.source.row
+            for row in build_answers([data], AnswersSettings(teacher=str(teacher), rows=rows, seed=1)).train
+        }
         for rows in (2, 4)
     )
     assert few < more and len(few) == 2
     with pytest.raises(InputError, match="fewer rows") as caught:
-        build_answers([data], AnswersSettings(teacher=teacher, rows=7))
+        build_answers([data], AnswersSettings(teacher=str(teacher), rows=7))
     assert caught.value.code == "too-few-rows"
 
 
 def test_only_conversations_are_answered(teacher: Path, tmp_path: Path) -> None:
     (tmp_path / "text.jsonl").write_text('{"text": "plain"}\n')
     with pytest.raises(InputError, match="conversations") as caught:
-        build_answers([str(tmp_path / "text.jsonl")], AnswersSettings(teacher=teacher))
+        build_answers([str(tmp_path / "text.jsonl")], AnswersSettings(teacher=str(teacher)))
     assert caught.value.code == "rows-not-conversations"
+
+
+def test_the_manifest_tells_a_teacher_that_has_changed(teacher: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "teacher"
+    shutil.copytree(teacher, mine)
+    out, data = tmp_path / "out", write_rows(tmp_path / "rows.jsonl", 2)
+
+    def make() -> None:
+        make_data("answers", data=[data], output=out, pairs={"teacher": str(mine), "max_new_tokens": 4})
+
+    make()
+    before = (out / "run.yaml").read_bytes()
+    make()
+    assert (out / "run.yaml").read_bytes() == before
+    config = json.loads((mine / "config.json").read_text())
+    (mine / "config.json").write_text(json.dumps({**config, "told": "otherwise"}))
+    with pytest.raises(InputError) as caught:
+        make()
+    assert caught.value.code == "output-differs" and "teacher_hash" in str(caught.value.found)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -25,7 +24,7 @@ from precept.types import Conversation, Generation, Message, Row
 class AnswersSettings(Settings):
     """Who answers, and how much."""
 
-    teacher: Path
+    teacher: str
     """The folder of the model that answers: greedily, in its own chat template."""
     rows: Annotated[int, Field(ge=1)] | None = None
     """Rows drawn; fewer are always among more. By default all, in their order."""
@@ -55,7 +54,7 @@ def build(paths: Sequence[str], settings: AnswersSettings, *, count_tokens: Coun
             )
         random.Random(f"{settings.seed} rows").shuffle(rows)
         rows = rows[: settings.rows]
-    model = open_model(str(settings.teacher), chat_template=None)
+    model = open_model(settings.teacher, chat_template=None)
     say(f"{settings.teacher} answers {len(rows):,} rows")
     prompts = [model.renderer.prompt_ids(row.messages, row.tools) for row in rows]
     found = model.sampler().generate(prompts, max_new_tokens=settings.max_new_tokens)
@@ -66,7 +65,7 @@ def build(paths: Sequence[str], settings: AnswersSettings, *, count_tokens: Coun
         raise InputError(
             "the teacher answered no row to its end",
             code="no-answers",
-            where=str(settings.teacher),
+            where=settings.teacher,
             found="of {rows} rows {not_ended} not ended, {empty} empty, {too_long} too long".format(**report),
             do="name a tuned model, or raise max_new_tokens",
         )

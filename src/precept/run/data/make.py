@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from precept.errors import InputError, WorkError
+from precept.models.folder import resolve_model
 from precept.records import load, write
 from precept.records.instructions.built import Built
 from precept.run.console import STDOUT, say
@@ -49,6 +50,7 @@ def make_data(
         "data_hash": files_hash(paths),
         "files_hash": named_files_hash(settings),
         "tokenizer_hash": fingerprint(counter.folder) if counter else None,
+        "teacher_hash": _teacher_hash(settings),
         "with": {**settings.model_dump(mode="json"), "bad_rows": keys.bad_rows},
     }
     if not fresh and (result := stored_result(output, manifest)) is not None:
@@ -89,6 +91,13 @@ def refuse_unread(method: str, settings: Settings, counter: TokenCounter | None,
             where=where(unread[0]),
             do=f"remove {'them' if len(unread) > 1 else 'it'}, or set what it belongs to",
         )
+
+
+def _teacher_hash(settings: Settings) -> str | None:
+    """The fingerprint of the model folder that writes rows; None without one, and where a server writes them."""
+    values = settings.model_dump()
+    teacher = values.get("teacher")
+    return None if teacher is None or values.get("teacher_url") else fingerprint(resolve_model(str(teacher)))
 
 
 def _unfinished(output: Path, method: str) -> bool:
