@@ -15,7 +15,7 @@ from precept.evaluate.extract import RULES
 from precept.evaluate.ifeval import follow_all
 from precept.evaluate.items import Item
 from precept.evaluate.metrics import Split, best_score, find_score
-from precept.evaluate.statistics import interval, paired_difference
+from precept.evaluate.statistics import grouped_difference, grouped_interval
 from precept.evaluate.task import Task
 from precept.types import Generation
 
@@ -219,11 +219,12 @@ def summarize(
 
 
 def score_means(results: Sequence[ItemResult], primary: str | None = None) -> Scores:
-    """``{METRIC: {value, low, high, n}}`` over all that a metric scored."""
+    """``{METRIC: {value, low, high, n}}`` over all that a metric scored; the scores of one item hang together."""
     means = {}
     for metric in _metrics(results, primary):
-        values = [value for result in results for value in result.values(metric)]
-        low, high = interval(values)
+        groups = [values for result in results if (values := result.values(metric))]
+        values = [value for group in groups for value in group]
+        low, high = grouped_interval([groups])
         means[metric] = {"value": sum(values) / len(values), "low": low, "high": high, "n": len(values)}
     return means
 
@@ -231,9 +232,9 @@ def score_means(results: Sequence[ItemResult], primary: str | None = None) -> Sc
 def _differences(ours: Sequence[ItemResult], theirs: Sequence[ItemResult], primary: str | None) -> Scores:
     assert [result.id for result in ours] == [result.id for result in theirs], "needs the same items"
     return {
-        metric: paired_difference(
-            [value for result in ours for value in result.values(metric)],
-            [value for result in theirs for value in result.values(metric)],
+        metric: grouped_difference(
+            [values for result in ours if (values := result.values(metric))],
+            [values for result in theirs if (values := result.values(metric))],
         )
         for metric in _metrics(ours, primary)
     }

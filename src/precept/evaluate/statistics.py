@@ -1,7 +1,8 @@
 """Intervals for scores and for paired differences, and what a comparison can show. Deterministic for a given seed.
 
-The unit of resampling is the item: an interval says how far the mean would move with other items of the same
-kind, not with other prompts, tasks or training seeds. Several runs are in ``repeats``.
+The unit of resampling is the item, with all of its scores where it has several: an interval says how far the mean
+would move with other items of the same kind, not with other prompts, tasks or training seeds. Several runs are in
+``repeats``.
 """
 
 from __future__ import annotations
@@ -52,11 +53,20 @@ def paired_difference(a: Sequence[float], b: Sequence[float], *, seed: int = 0) 
     ``low`` and ``high``: as ``interval``, over the items' differences. ``p``: two-sided sign-flip permutation
     test of "neither is better", exact up to 14 items that differ, else with 10,000 draws and the data's own.
     """
+    return grouped_difference([[score] for score in a], [[score] for score in b], seed=seed)
+
+
+def grouped_difference(
+    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], *, seed: int = 0
+) -> dict[str, float]:
+    """``paired_difference`` of scores that hang together in groups, the instructions of a prompt: the bootstrap draws
+    whole groups and the test flips their signs. ``n`` counts scores."""
     assert len(a) == len(b) > 0, "needs the same items on both sides"
-    differences = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    low, high = _bootstrap(differences, lowest=-1.0, highest=1.0, seed=seed)
-    p = sign_flip_p(differences, seed=seed)
-    return {"value": float(differences.mean()), "low": low, "high": high, "p": p, "n": len(differences)}
+    groups = [[x - y for x, y in zip(ours, theirs, strict=True)] for ours, theirs in zip(a, b, strict=True)]
+    low, high = grouped_interval([groups], lowest=-1.0, highest=1.0, seed=seed)
+    p = sign_flip_p(np.array([sum(group) for group in groups]), seed=seed)
+    values = np.concatenate(groups)
+    return {"value": float(values.mean()), "low": low, "high": high, "p": p, "n": len(values)}
 
 
 def interval_of_means(
@@ -73,6 +83,26 @@ def interval_of_means(
         return _bootstrap(np.concatenate(values), lowest=lowest, highest=highest, seed=seed)
     rng = np.random.default_rng(seed)
     means = np.mean([_resampled_means(stratum, rng) for stratum in values], axis=0)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def grouped_interval(
+    strata: Sequence[Sequence[Sequence[float]]], *, lowest: float = 0.0, highest: float = 1.0, seed: int = 0
+) -> tuple[float, float]:
+    """``interval_of_means`` of scores that hang together in groups, none empty, such as the instructions of a prompt: a
+    stratum counts with the mean of all its scores, and the bootstrap draws whole groups within it.
+
+    Groups of one score, and strata whose scores do not differ, have the interval of as many single scores.
+    """
+    scores = [np.array([score for group in stratum for score in group], np.float64) for stratum in strata]
+    single = all(len(group) == 1 for stratum in strata for group in stratum)
+    if single or all((values == values[0]).all() for values in scores):
+        firsts = [[group[0] for group in stratum] for stratum in strata]
+        return interval_of_means(firsts, lowest=lowest, highest=highest, seed=seed)
+    rng = np.random.default_rng(seed)
+    sums = [([sum(group) for group in stratum], [len(group) for group in stratum]) for stratum in strata]
+    means = np.mean([resampled_ratios(over, under, rng) for over, under in sums], axis=0)
     low, high = np.quantile(means, (0.025, 0.975))
     return float(low), float(high)
 
@@ -140,6 +170,18 @@ def _resampled_means(values: Values, rng: np.random.Generator) -> Values:
     n = len(values)
     blocks = _blocks(RESAMPLES, len(distinct))
     return np.concatenate([rng.multinomial(n, counts / n, size=size) @ distinct / n for size in blocks])
+
+
+def resampled_ratios(over: Sequence[float], under: Sequence[float], rng: np.random.Generator) -> Values:
+    """Ratios of the sum of ``over`` to the sum of ``under`` with the pairs drawn anew; a draw whose lower sum is 0 has
+    none and is left out."""
+    n = len(over)
+    ratios = []
+    for size in _blocks(RESAMPLES, n):
+        counts = rng.multinomial(n, np.full(n, 1 / n), size=size)
+        above, below = counts @ np.asarray(over, np.float64), counts @ np.asarray(under, np.float64)
+        ratios.append(above[below > 0] / below[below > 0])
+    return np.concatenate(ratios)
 
 
 def sign_flip_p(differences: Values, *, seed: int = 0) -> float:

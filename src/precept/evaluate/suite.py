@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from precept.errors import InputError
 from precept.evaluate.run import ItemResult
-from precept.evaluate.statistics import interval_of_means
+from precept.evaluate.statistics import grouped_interval
 from precept.evaluate.task_file import Place, TaskFile, nearest
 
 STOCK = Path(__file__).with_name("suites")
@@ -150,9 +150,10 @@ def group_scores(results: Mapping[str, Sequence[ItemResult]], *, seed: int = 0) 
     metrics = dict.fromkeys(name for task in results.values() for result in task for name in result.scores)
     scores = {}
     for metric in metrics:
-        values = [[v for result in task for v in result.values(metric)] for task in results.values()]
-        values = [task for task in values if task]
+        strata = [[found for result in task if (found := result.values(metric))] for task in results.values()]
+        strata = [task for task in strata if task]
+        values = [[score for item in task for score in item] for task in strata]
         value = float(np.mean([np.mean(task) for task in values]))
-        low, high = interval_of_means(values, seed=seed)
+        low, high = grouped_interval(strata, seed=seed)
         scores[metric] = GroupScore(value, low, high, sum(map(len, values)), len(values))._asdict()
     return scores

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from precept.evaluate.statistics import (
+    grouped_difference,
+    grouped_interval,
     holm,
     interval,
     items_needed,
@@ -145,3 +147,28 @@ def test_the_detectable_difference_is_found_four_times_in_five():
     # McNemar's test without correction: (a - b)^2 / (a + b) against 1.96^2.
     shown = differences.sum(axis=1) ** 2 / abs(differences).sum(axis=1) > 1.96**2
     assert 0.72 <= shown.mean() <= 0.88
+
+
+def test_scores_of_one_item_are_drawn_together():
+    # Two items of two equal scores each are two draws, and not four: as of {0, 1} both tails reach the ends.
+    assert grouped_interval([[[0.0, 0.0], [1.0, 1.0]]]) == (0.0, 1.0)
+    assert interval([0.0, 0.0, 1.0, 1.0] * 25) != grouped_interval([[[0.0, 0.0], [1.0, 1.0]] * 25])
+    # 100 items of three equal scores: the interval is that of 100 single ones, 40 and 60 of 100.
+    low, high = grouped_interval([[[0.0] * 3, [1.0] * 3] * 50])
+    assert (low, high) == (pytest.approx(0.40, abs=0.011), pytest.approx(0.60, abs=0.011))
+
+
+def test_single_scores_have_the_interval_and_the_test_of_items():
+    values = [0.1, 0.9, 0.4, 0.4, 0.7]
+    assert grouped_interval([[[value] for value in values]]) == interval(values)
+    # Nothing differs: 5 prompts, and not their 10 instructions.
+    assert grouped_interval([[[1.0, 1.0]] * 5]) == interval([1.0] * 5)
+
+
+def test_a_difference_of_grouped_scores_flips_whole_groups():
+    # Two items, each two instructions better: of 4 sign patterns 2 are as far from zero.
+    found = grouped_difference([[1.0, 1.0], [1.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]])
+    assert (found["value"], found["p"], found["n"]) == (1.0, 0.5, 4)
+    # An item with three instructions weighs three times one with one: (3 - 1) / 4.
+    uneven = grouped_difference([[1.0, 1.0, 1.0], [0.0]], [[0.0, 0.0, 0.0], [1.0]])
+    assert (uneven["value"], uneven["low"], uneven["high"], uneven["p"]) == (0.5, -1.0, 1.0, 1.0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from precept.evaluate.statistics import RESAMPLES, interval
+from precept.evaluate.statistics import interval, resampled_ratios
 
 Metric = dict[str, float]
 
@@ -48,9 +48,6 @@ def ratio_metric(ours: Sequence[float], theirs: Sequence[float], *, seed: int = 
 
 
 def _ratio_interval(over: Sequence[float], under: Sequence[float], *, seed: int) -> tuple[float, float]:
-    """Percentile bootstrap of a ratio of sums; resamples whose lower sum is 0 have none and are left out."""
-    n = len(over)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    above, below = counts @ np.asarray(over, np.float64), counts @ np.asarray(under, np.float64)
-    low, high = np.quantile(above[below > 0] / below[below > 0], (0.025, 0.975))
+    """Percentile bootstrap of a ratio of sums."""
+    low, high = np.quantile(resampled_ratios(over, under, np.random.default_rng(seed)), (0.025, 0.975))
     return float(low), float(high)
