@@ -1,4 +1,4 @@
-"""Decomposition (2109.07830): a task as sub-tasks in sequence or side by side, each a prompt of its own."""
+"""Decomposition (2109.07830): a task as sub-tasks in sequence or side by side, listed for a model asked once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from precept.errors import WorkError
-from precept.ports import Chat
-from precept.types import Message
 
 MAX_STEPS = 4
 GIVEN = "input"
@@ -75,27 +71,3 @@ def list_steps(steps: Sequence[SubTask]) -> str:
     """The sub-tasks as one instruction, for a model that is asked once."""
     lines = [f"{number}. {step.instruction}" for number, step in enumerate(steps, 1)]
     return "\n".join(["Work through these steps and give the result of the last one.", *lines])
-
-
-def answer_in_steps(
-    steps: Sequence[SubTask], inputs: Sequence[str], chat: Chat, *, max_new_tokens: int
-) -> list[dict[str, str]]:
-    """What each instance's sub-tasks gave, by the names of their outputs; the last sub-task's is the answer.
-
-    All instances are asked one sub-task at a time. Raises WorkError where the sub-tasks cannot be run in order.
-    """
-    fault = fault_of_steps(steps)
-    if fault is not None:
-        raise WorkError("the sub-tasks cannot be run in order", code="bad-sub-tasks", found=fault, do="order them anew")
-    results = [{GIVEN: text} for text in inputs]
-    for step in steps:
-        asked = [(Message("user", _question(step, known)),) for known in results]
-        replies = chat.reply(asked, max_new_tokens=max_new_tokens)
-        for known, reply in zip(results, replies, strict=True):
-            known[step.output] = reply.strip()
-    return [{name: text for name, text in known.items() if name != GIVEN} for known in results]
-
-
-def _question(step: SubTask, known: Mapping[str, str]) -> str:
-    given = "\n".join(f"{name.capitalize()}: {known[name]}" for name in step.inputs)
-    return f"{step.instruction}\n\n{given}\n{step.output.capitalize()}:"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.fakes import ScriptedChat
 
-from precept.errors import InputError, WorkError
-from precept.synth.decompose import SubTask, answer_in_steps, fault_of_steps
+from precept.errors import InputError
+from precept.synth.decompose import SubTask, fault_of_steps
 from precept.synth.reframe import RawTask, Rewrite, reframe
 from precept.synth.reframed_prompt import (
     Template,
@@ -244,16 +244,8 @@ def test_decomposition_needs_a_teacher_and_an_order_that_works() -> None:
         assert (made.instruction, made.steps, made.rewrites[0].fault) == ("Ask about the port.", (), fault)
 
 
-def test_sub_tasks_are_asked_in_order_and_see_what_came_before() -> None:
-    steps = [SubTask("Find the port.", ("input",), "port"), SubTask("Ask.", ("input", "port"), "question")]
-    chat = teacher_of("Oslo", "Bergen", "Is Oslo far?", "Is Bergen far?")
-    found = answer_in_steps(steps, ["a letter", "a card"], chat, max_new_tokens=8)
-    assert found == [{"port": "Oslo", "question": "Is Oslo far?"}, {"port": "Bergen", "question": "Is Bergen far?"}]
-    assert chat.asked[3] == "Ask.\n\nInput: a card\nPort: Bergen\nQuestion:"
-    assert fault_of_steps(steps[:1]) == "1 sub-tasks, and 2 to 4 are wanted"
-    with pytest.raises(WorkError) as caught:
-        answer_in_steps(steps[::-1], ["a"], chat, max_new_tokens=8)
-    assert caught.value.code == "bad-sub-tasks"
+def test_one_sub_task_is_no_decomposition() -> None:
+    assert fault_of_steps([SubTask("Ask.", ("input",), "question")]) == "1 sub-tasks, and 2 to 4 are wanted"
 
 
 def test_the_suffix_stands_behind_every_input_and_slots_of_inputs_stay() -> None:
