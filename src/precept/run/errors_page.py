@@ -127,13 +127,22 @@ class Package:
         fields = parameters(site.function)
         found = []
         for caller in callers:
-            if not built and caller.module.split(".")[0] != room:
+            if not built and (caller.module.split(".")[0] != room or not _reaches(caller, site)):
                 continue  # another function of the same name
             given = {**defaults(site.function), **bind(caller.call, fields)}
             bound = {name: tell(given[name], caller) for name in names if name in given}
             known = {name: text for name, text in bound.items() if text[:1] != "{"}
             found.append(replace(site, module=caller.module, bound=known) if any(known.values()) else site)
         return found or [site]
+
+
+def _reaches(caller: Site, site: Site) -> bool:
+    """Whether a call by the name of the function around ``site`` may be of it: a function of a module is not called on
+    an object, nor is it what a parameter of its name holds."""
+    if site.owner is not None:
+        return True
+    called = caller.call.func
+    return isinstance(called, ast.Name) and called.id not in parameters(caller.function)
 
 
 def errors_page() -> str:

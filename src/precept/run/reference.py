@@ -13,9 +13,11 @@ from pydantic import BaseModel
 
 from precept.decode.remote import RemoteSettings
 from precept.evaluate.judge import JudgeSettings
+from precept.evaluate.study_claims import Claim
 from precept.run.data.makers import MAKERS
 from precept.run.errors_page import MADE_BY, errors_page
 from precept.run.errors_page import PAGE as ERRORS
+from precept.run.report.study_settings import StudySettings
 from precept.run.settings import CLASSES
 from precept.run.where import PAGE as PAPERS
 from precept.run.where import papers_page
@@ -56,6 +58,9 @@ def settings_page() -> str:
     lines += ["", "# Data steps", "", "Keys of `precept data make METHOD` and of `data.METHOD` steps in a recipe."]
     for name, maker in sorted(MAKERS.items()):
         lines += _table(f"data.{name}", maker.settings)
+    lines += ["", "# Studies", "", "Keys of a recipe's step `study`; the second table is one of its claims."]
+    for title, kind in (("study", StudySettings), ("claim", Claim)):
+        lines += _table(title, kind)
     lines += ["", "# Judges", "", "Keys of `precept judge`; the second table with `--judge-url`."]
     for name, cls in (("judge", JudgeSettings), ("remote", RemoteSettings)):
         lines += _table(name, cls)
@@ -66,8 +71,10 @@ def _table(name: str, cls: type[BaseModel]) -> list[str]:
     told = field_docstrings(cls)
     lines = ["", f"## {name}", "", f"{inspect.getdoc(cls)} (`{cls.__module__}.{cls.__name__}`)", ""]
     lines += ["| key | values | default | meaning |", "|---|---|---|---|"]
-    for key, schema in cls.model_json_schema()["properties"].items():
-        cells = (f"`{key}`", values(schema), _default(schema.get("default")), told[key])
+    whole = cls.model_json_schema()
+    for key, schema in whole["properties"].items():
+        default = "required" if key in whole.get("required", ()) else _default(schema.get("default"))
+        cells = (f"`{key}`", values(schema), default, told[key])
         lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return lines
 
@@ -90,20 +97,27 @@ def commands_page() -> str:
 
 
 def field_docstrings(cls: type[BaseModel]) -> dict[str, str]:
-    """The line under each field, on one line."""
+    """The line under each field, on one line, by the key that users write."""
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     assert isinstance(body, ast.ClassDef)
     told: dict[str, str] = {}
     for field, below in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-            told[field.target.id] = " ".join(str(ast.literal_eval(below.value)).replace("``", "`").split())
+            told[_key(cls, field.target.id)] = " ".join(str(ast.literal_eval(below.value)).replace("``", "`").split())
     return told
+
+
+def _key(cls: type[BaseModel], name: str) -> str:
+    field = cls.model_fields.get(name)
+    return field.alias or name if field else name
 
 
 def values(schema: dict[str, Any]) -> str:
     """The values that a JSON schema admits, in words."""
     if "anyOf" in schema:
         return " or ".join(values(option) for option in schema["anyOf"] if option.get("type") != "null")
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rpartition('/')[2].lower()}`"
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:

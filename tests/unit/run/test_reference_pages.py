@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from precept.run.errors_page import PACKAGE, PAGE, Package, errors_page
@@ -36,7 +38,29 @@ def test_every_setting_has_a_line_under_it(cls) -> None:  # type: ignore[no-unty
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "text"),
         ({"anyOf": [{"const": "auto"}, {"type": "array", "items": {"type": "string"}}]}, "`auto` or list of text"),
         ({"enum": ["none", "lora"], "type": "string"}, "`none`, `lora`"),
+        ({"type": "array", "items": {"$ref": "#/$defs/Claim"}}, "list of `claim`"),
     ],
 )
 def test_values_are_told_in_words(schema: dict, said: str) -> None:  # type: ignore[type-arg]
     assert values(schema) == said
+
+
+def test_the_keys_of_a_study_and_of_its_claims_are_told() -> None:
+    page = settings_page()
+    assert "| `results` | text | required | The `eval` step" in page
+    assert "| `claims` | list of `claim` | none | What papers found" in page
+    study, claim = (page.partition(f"\n## {name}\n")[2].partition("\n#")[0] for name in ("study", "claim"))
+    assert "| `claims` |" in study and "| `with` |" in claim and "with_" not in claim
+
+
+def test_a_call_of_something_else_by_a_functions_name_adds_no_words_to_its_error(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "look.py").write_text(
+        "class Fault(Exception):\n    exit_code = 2\n\n    def __init__(self, what, *, code, do): ...\n\n\n"
+        "def where(asked):\n    raise Fault(f'no {asked}', code='none', do='look')\n"
+    )
+    (tmp_path / "run" / "other.py").write_text(
+        "def one(step):\n    step.where('name')\n\n\ndef two(where):\n    where('scale')\n\n\n"
+        "def three():\n    where('x')\n"
+    )
+    assert [fault.what for fault in Package(tmp_path).faults()] == ["no x"]
