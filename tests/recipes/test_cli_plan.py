@@ -78,7 +78,8 @@ def test_the_document_has_every_part(plan: dict[str, Any]) -> None:
     assert plan["seconds"]["low"] < plan["seconds"]["value"] < plan["seconds"]["high"]
     assert sum(entry["sequences"] for entry in plan["lengths"]["histogram"]) == plan["lengths"]["sequences"] == 40
     assert all(entry == {"rows": 0, "tokens": 0} for entry in plan["lost"].values())
-    assert "adapter=lora" in [change["change"] for change in plan["changes"]]
+    # which of them save anything follows from measured activations, a few KiB of this model
+    assert plan["changes"] and all(change["saves_bytes"] > 0 for change in plan["changes"])
     # one checkpoint of weights and two moments in float32, and the result in the base's float32
     assert plan["disk_bytes"] == 4 * memory["parts"]["weights"]
 
