@@ -15,7 +15,7 @@ import yaml
 from precept.errors import InputError
 
 Place = tuple[int | str, ...]
-LARGEST = 100_000  # nodes of a file
+MOST_NODES = 100_000  # of a file
 
 
 def nearest(word: str, valid: Sequence[str]) -> str:
@@ -38,7 +38,7 @@ class TaskFile:
         try:
             text = path.read_text(encoding="utf-8")
             root = yaml.compose(text, Loader=yaml.SafeLoader)
-            if root is not None and _size(root, {}) > LARGEST:
+            if root is not None and count_nodes(root) > MOST_NODES:
                 raise ValueError("its aliases multiply it beyond any use")
             values = yaml.safe_load(text)
             json.dumps(values, ensure_ascii=False, default=str, skipkeys=True).encode()  # refuses half a character
@@ -90,14 +90,19 @@ class TaskFile:
         return f"{resolved}{mark}{count}"
 
 
-def _size(node: yaml.Node, known: dict[int, float]) -> float:
+def count_nodes(root: yaml.Node) -> float:
     """Nodes of a document with its aliases written out; infinite where one holds itself."""
-    if id(node) not in known:
-        known[id(node)] = math.inf
-        inner = node.value if isinstance(node, yaml.CollectionNode) else []
-        parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
-        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
-    return known[id(node)]
+    known: dict[int, float] = {}
+
+    def size(node: yaml.Node) -> float:
+        if id(node) not in known:
+            known[id(node)] = math.inf
+            inner = node.value if isinstance(node, yaml.CollectionNode) else []
+            parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
+            known[id(node)] = 1 + sum(map(size, parts))
+        return known[id(node)]
+
+    return size(root)
 
 
 def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int], path: Path) -> None:

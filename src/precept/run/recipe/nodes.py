@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from precept.errors import InputError
+from precept.evaluate.task_file import MOST_NODES, count_nodes
 
-LARGEST = 100_000  # nodes
 # 2026-13-45 looks like a date and is none: a ValueError, as is text that is not UTF-8.
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
@@ -21,7 +20,7 @@ def read_nodes(path: Path) -> yaml.Node | None:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (*NOT_YAML, OSError) as error:
         raise _not_yaml(str(path), error) from error
-    if root is not None and _size(root, {}) > LARGEST:
+    if root is not None and count_nodes(root) > MOST_NODES:
         raise InputError(
             "the recipe's aliases multiply it beyond any use", code="recipe-aliases", where=str(path), do="write it out"
         )
@@ -56,16 +55,6 @@ def read_value(node: yaml.Node, where: str) -> Any:
 def line_of(path: Path, node: yaml.Node) -> str:
     """File and line of a node."""
     return f"{path} line {node.start_mark.line + 1}"
-
-
-def _size(node: yaml.Node, known: dict[int, float]) -> float:
-    """Nodes of a document with its aliases written out; infinite where one holds itself."""
-    if id(node) not in known:
-        known[id(node)] = math.inf
-        inner = node.value if isinstance(node, yaml.CollectionNode) else []
-        parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
-        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
-    return known[id(node)]
 
 
 def _not_yaml(where: str, error: BaseException) -> InputError:
