@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import NoneType
 from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
@@ -20,20 +19,14 @@ from precept.settings import Settings
 
 
 def parse_keys(maker: Maker, pairs: Mapping[str, Any], where: Where) -> tuple[DataKeys, Settings]:
-    """The step's own keys and the maker's settings; null leaves a setting that takes no null at its default.
-
-    Raises InputError as ``parse_settings`` does.
-    """
+    """The step's own keys and the maker's settings. Raises InputError as ``parse_settings`` does."""
     cls = maker.settings
     for key in pairs:
         if key not in cls.model_fields and key not in DataKeys.model_fields:
             raise unknown_key(key, [*DataKeys.model_fields, *cls.model_fields], where=where(key))
-    given = {key: value for key, value in pairs.items() if key in cls.model_fields}
-    values = {
-        key: _as_list(cls, key, value) for key, value in given.items() if value is not None or _takes_null(cls, key)
-    }
+    values = {key: _as_list(cls, key, pairs[key]) for key in pairs if key in cls.model_fields}
     refuse_truths(cls, values, where)
-    own = {key: value for key, value in pairs.items() if key not in given}
+    own = {key: value for key, value in pairs.items() if key not in values}
     try:
         return DataKeys(**own), cls(**values)
     except ValidationError as error:
@@ -46,10 +39,6 @@ def _as_list(cls: type[Settings], key: str, value: Any) -> Any:
     kinds = (annotation, *get_args(annotation))
     listed = any(get_origin(kind) is tuple for kind in kinds)
     return [value] if listed and isinstance(value, str | int | float) else value
-
-
-def _takes_null(cls: type[Settings], key: str) -> bool:
-    return NoneType in get_args(cls.model_fields[key].annotation)
 
 
 class TokenCounter:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
@@ -23,7 +25,7 @@ def resolve(recipe: Recipe, root: Path) -> list[Step]:
     for step in recipe.steps:
         if step.uses not in KINDS:
             raise unknown_key(step.uses, list(KINDS), where=step.where("name"), kind="step-kind")
-    steps = expand(recipe, root)
+    steps = [_without_nulls(step) for step in expand(recipe, root)]
     for place, step in enumerate(steps):
         _check(step)
         if step.uses == "study":
@@ -58,6 +60,18 @@ def compared(study: Step, steps: Sequence[Step]) -> list[Step]:
 def training_pairs(step: Step) -> dict[str, Any]:
     """The training settings of a step: its keys without those that name model and data."""
     return {key: value for key, value in step.settings.items() if key not in ("model", "data")}
+
+
+def _without_nulls(step: Step) -> Step:
+    """The step without keys that are null and belong to a setting that takes no null: an axis leaves them so at their
+    default for some of its values."""
+    fields = {key: field for cls in key_classes(step.uses) for key, field in cls.model_fields.items()}
+    unset = {
+        key
+        for key, value in step.settings.items()
+        if value is None and key in fields and NoneType not in get_args(fields[key].annotation)
+    }
+    return replace(step, settings={key: value for key, value in step.settings.items() if key not in unset})
 
 
 def _check(step: Step) -> None:
