@@ -11,6 +11,8 @@ from typing import NamedTuple
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from precept.evaluate.gsm8k import read_number
+
 STEP_BY_STEP = "Let's think step by step."
 ANSWER_PHRASE = "the answer is"
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
@@ -95,8 +97,9 @@ def end_with(layout: Layout, answer: str, solution: str) -> str:
 
 def state_answer(solution: str) -> str:
     """A solution of GSM8K (2110.14168) as the examples of MGSM (2210.03057) are written; any other as it is."""
-    steps, mark, number = solution.rpartition("\n####")
-    return f"{_CALCULATOR.sub('', steps)}\nThe answer is {number.strip()}." if mark else solution
+    steps, _, number = solution.rpartition("\n####")
+    solved = read_number(number.strip()) is not None  # in Markdown the mark begins a heading
+    return f"{_CALCULATOR.sub('', steps)}\nThe answer is {number.strip()}." if steps and solved else solution
 
 
 def read_prompt(text: str) -> StoredPrompt:

@@ -112,8 +112,7 @@ def open_output(
     Raises InputError when another process holds it, when it holds something that is not ours, or when an earlier run
     there had other settings or data (``fresh`` has ``claim`` remove that run, ``allow_changed`` goes on with it).
     """
-    _make(folder)
-    with _locked(folder):
+    with locked(folder):
         if not (folder / MANIFEST).is_file():
             _refuse_foreign(folder)
         stored = None if fresh else read_manifest(folder)
@@ -137,12 +136,12 @@ def _settle_changes(folder: Path, keys: list[str], *, allow_changed: bool) -> No
     )
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, lock: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError("the output path is a file", code="output-is-a-file", where=str(folder), do="name a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / LOCK).touch()
+        (folder / lock).touch()
     except OSError as error:
         raise InputError(
             "the output folder cannot be written",
@@ -154,8 +153,11 @@ def _make(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / LOCK).open("a") as file:
+def locked(folder: Path, lock: str = LOCK) -> Iterator[None]:
+    """Make a folder and hold one of its locks. Raises InputError where it cannot be written or another process holds
+    the lock."""
+    _make(folder, lock)
+    with (folder / lock).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

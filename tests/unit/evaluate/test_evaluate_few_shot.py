@@ -90,6 +90,9 @@ def test_solutions_of_gsm8k_close_as_the_examples_of_mgsm_do():
     solution = "He has 2 + 3 = <<2+3=5>>5 apples.\n#### 5"
     assert state_answer(solution) == "He has 2 + 3 = 5 apples.\nThe answer is 5."
     assert state_answer("Es sind 5. Die Antwort lautet 5.") == "Es sind 5. Die Antwort lautet 5."
+    heading = "Two parts.\n#### The first\nIt is 5."
+    assert state_answer(heading) == heading
+    assert state_answer("1000 + 1\n#### 1,001") == "1000 + 1\nThe answer is 1,001."
 
 
 def test_an_example_has_the_reference_as_its_answer_and_the_whole_text_as_its_solution():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
 from collections import Counter
@@ -18,12 +17,12 @@ from precept.errors import InputError
 from precept.evaluate import Item, ItemResult, append_items, read_items, write_items
 from precept.run.eval.byte_bpe import hash_byte_bpe
 from precept.run.eval.rounds import Round
-from precept.run.output import write_atomic
+from precept.run.output import locked, write_atomic
 
 BLOCK = 64
 """Items that are asked together and written together; a killed evaluation loses one block at most."""
 NOT_IN_NAMES = re.compile(r"[^\w.+-]")
-SETTINGS, LOCK = "asked.json", ".eval.lock"
+SETTINGS, LOCK = "asked.json", ".eval.lock"  # the other lock is that of the recipe's step
 # They say where data lies; what it holds is compared by the items' hash.
 NOT_COMPARED = {"data", "examples", "prompt", "rouge_tokenizer", "variants"}
 
@@ -87,31 +86,11 @@ def hash_items(items: Sequence[Item]) -> str:
 def open_stores(folder: Path, stores: Sequence[ItemStore], *, fresh: bool) -> Iterator[None]:
     """Lock the folder and write down what is asked.
 
-    Raises InputError where another process is at work there, where two stores would share a file, and, unless ``fresh``
+    Raises InputError where it cannot be locked, where two stores would share a file, and, unless ``fresh``
     removes them, where an item file was made with other settings or items, or nothing tells with which.
     """
     _refuse_shared_files(stores)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a")
-    except OSError as error:
-        raise InputError(
-            "the output folder cannot be written",
-            code="unwritable-path",
-            where=str(folder),
-            found=str(error),
-            do="check its permissions, or name another folder with -o",
-        ) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                "another evaluation is writing to this folder",
-                code="output-in-use",
-                where=str(folder),
-                do="wait for it to end, or name another folder with -o",
-            ) from None
+    with locked(folder, LOCK):
         kept = _read_settings(folder)
         for store in stores:
             if fresh:
