@@ -209,7 +209,8 @@ def _settled(stream: RecordStream, read: RowReader, plan: Plan) -> tuple[Streame
         else:
             places.append(place)
             hashes.append(int(row.source.hash, 16))
-    return StreamedRows(stream, read, np.array(places, np.int32), np.array(hashes, np.uint64)), tally, refused
+    index = np.frombuffer(places, np.int32), np.frombuffer(hashes, np.uint64)  # no copies
+    return StreamedRows(stream, read, *index), tally, refused
 
 
 class Tally:

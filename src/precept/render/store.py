@@ -2,7 +2,7 @@
 
 ``sequences.bin`` holds a record a sequence: six int32 (ids, runs of weights, encoder ids or -1, row number, bytes of
 the source's texts, 0), the ids, where each run of equal weights ends, the runs' weights, the encoder's ids, and the
-source's texts as JSON. ``index.npy`` tells where each record starts. Records are read with ``pread`` and not mapped,
+source's texts as JSON. ``index.bin`` tells where each record starts. Records are read with ``pread`` and not mapped,
 so that what was read does not stay resident.
 """
 
@@ -85,29 +85,29 @@ def _unpacked(data: memoryview) -> TokenSequence:
 
 
 class SequenceWriter:
-    """Appends records to ``sequences.bin`` of a folder."""
+    """Appends records to ``sequences.bin`` and their entries to ``index.bin`` of a folder; nothing stays in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self._file = (folder / "sequences.bin").open("wb")
-        self._size = self._checksum = 0
-        self._entries: list[npt.NDArray[Any]] = []
+        self._index = (folder / "index.bin").open("wb")
+        self._size = self._checksum = self._index_checksum = 0
 
     def append(self, packed: Packed) -> None:
         """Add records, in the order of the calls."""
         entries = packed.entries.copy()
         entries["start"] += self._size
-        self._entries.append(entries)
+        index = entries.tobytes()
         self._file.write(packed.data)
+        self._index.write(index)
         self._size += len(packed.data)
         self._checksum = zlib.crc32(packed.data, self._checksum)
+        self._index_checksum = zlib.crc32(index, self._index_checksum)
 
     def close(self) -> dict[str, int]:
-        """Write the index; returns size and checksum, by which ``StoredSequences`` knows a whole file."""
+        """Returns size and checksums, by which ``StoredSequences`` knows whole files."""
         self._file.close()
-        entries = np.concatenate([np.zeros(0, INDEX), *self._entries])
-        np.save(self._folder / "index.npy", entries, allow_pickle=False)
-        return {"size": self._size, "crc32": self._checksum, "index_crc32": zlib.crc32(entries.tobytes())}
+        self._index.close()
+        return {"size": self._size, "crc32": self._checksum, "index_crc32": self._index_checksum}
 
 
 class DamagedStore(ValueError):
@@ -125,13 +125,11 @@ class StoredSequences(Sequence[TokenSequence]):
     @classmethod
     def open(cls, folder: Path, expected: dict[str, int]) -> StoredSequences:
         """The sequences as written. Raises DamagedStore or OSError where they are not whole."""
-        try:
-            entries = np.load(folder / "index.npy", allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise DamagedStore(str(error)) from None
+        entries = np.fromfile(folder / "index.bin", INDEX)
         file = os.open(folder / "sequences.bin", os.O_RDONLY)
-        found = {"size": os.fstat(file).st_size, "crc32": _checksum(file), "index_crc32": zlib.crc32(entries.tobytes())}
-        if found != expected or entries.dtype != INDEX:
+        index = zlib.crc32(entries.view(np.uint8).data)
+        found = {"size": os.fstat(file).st_size, "crc32": _checksum(file), "index_crc32": index}
+        if found != expected:
             os.close(file)
             raise DamagedStore(f"{found}, not {expected}")
         return cls(folder, entries, file)

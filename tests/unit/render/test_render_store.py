@@ -55,7 +55,7 @@ def test_the_index_takes_21_bytes_a_sequence(tmp_path: Path) -> None:
     assert stored.entries.nbytes == 21 * 6
 
 
-@pytest.mark.parametrize("name", ["sequences.bin", "index.npy"])
+@pytest.mark.parametrize("name", ["sequences.bin", "index.bin"])
 @pytest.mark.parametrize("fault", ["torn", "changed"])
 def test_a_file_that_is_not_whole_is_damaged(tmp_path: Path, name: str, fault: str) -> None:
     expected = store(tmp_path)

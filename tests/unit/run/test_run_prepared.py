@@ -101,7 +101,7 @@ def test_what_matters_makes_another_entry(model: Path, rows: Path, cache: Path, 
     assert not prepares_anew(chat_template="chatml", date=datetime.date(2030, 1, 1)), "which prints no date"
 
 
-@pytest.mark.parametrize("name", ["0/sequences.bin", "0/index.npy", "result.json"])
+@pytest.mark.parametrize("name", ["0/sequences.bin", "0/index.bin", "result.json"])
 @pytest.mark.parametrize("fault", ["torn", "changed", "missing"])
 def test_a_damaged_entry_is_made_again(model: Path, rows: Path, cache: Path, name: str, fault: str) -> None:
     first = told(prepare(model, rows))
