@@ -4,8 +4,9 @@ drawn one by one.
 python -m bench.grouping --seeds 0 1 2 -o .bench/grouping
 python -m bench.grouping --sharing
 
-Three trainings of 135 seconds and twelve evaluations of 9 a seed, on one core. A seed decides the order of the rows and the adapter's first weights. The interval
-of a difference is Student's over seeds: questions are the same, so what it holds is the chance of training.
+Three trainings of 135 seconds and twelve evaluations of 9 a seed, on one core. A seed decides the order of the rows
+and the adapter's first weights. The interval of a difference is Student's over seeds: questions are the same, so what
+it holds is the chance of training.
 ``--sharing`` trains nothing: it counts what groups save on the rows of ``bench.workloads``.
 """
 
