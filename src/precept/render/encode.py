@@ -54,21 +54,14 @@ class SequenceEncoder:
         """Whether EOS is added after every trained turn, whatever the template ends it with."""
         return self._start_id is not None
 
-    def tokenised(self, drafts: Sequence[Draft]) -> list[Encoding]:
-        """Encodings of the drafts that one batch of the tokenizer can encode; the rest is left to ``made``.
-
-        All the time goes into the tokenizers library, which holds no lock of Python's: run it beside other work.
-        """
-        return self._encoder.batch([draft.text for draft in drafts if self._in_batch(draft)])
-
     def _in_batch(self, draft: Draft) -> bool:
         return self._start_id is None and not draft.literals
 
-    def made(self, drafts: Sequence[Draft], encodings: Sequence[Encoding]) -> list[Made | RowRefused]:
-        """One result a draft. ``encodings`` are those of ``tokenised``."""
+    def made(self, drafts: Sequence[Draft]) -> list[Made | RowRefused]:
+        """One result a draft; those that one batch of the tokenizer can encode are encoded in one."""
         if self._start_id is not None:
             return [self._pair(draft) for draft in drafts]
-        following = iter(encodings)
+        following = iter(self._encoder.batch([draft.text for draft in drafts if self._in_batch(draft)]))
         return [self._one(draft, next(following) if self._in_batch(draft) else None) for draft in drafts]
 
     def _one(self, draft: Draft, encoding: Encoding | None) -> Made | RowRefused:

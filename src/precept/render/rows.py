@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from tokenizers import Encoding
 
 from precept.render import lengths
 from precept.render.drafts import Draft, Drafter, Plan
@@ -78,18 +76,10 @@ class RowsPass:
         )
 
     def _render_chunks(self) -> None:
-        """Draft one chunk while the one before it is tokenised in a second thread."""
-        with ThreadPoolExecutor(max_workers=1) as tokenising:
-            before: tuple[dict[int, _RowResult], list[Draft], Future[list[Encoding]]] | None = None
-            for start in range(0, len(self._rows), CHUNK):
-                results = self._draft_chunk(range(start, min(start + CHUNK, len(self._rows))))
-                drafts = [draft for result in results.values() for draft in result.drafts]
-                encodings = tokenising.submit(self._encode.tokenised, drafts)
-                if before is not None:
-                    self._finish_chunk(*before)
-                before = results, drafts, encodings
-            if before is not None:
-                self._finish_chunk(*before)
+        for start in range(0, len(self._rows), CHUNK):
+            results = self._draft_chunk(range(start, min(start + CHUNK, len(self._rows))))
+            drafts = [draft for result in results.values() for draft in result.drafts]
+            self._finish_chunk(results, iter(self._encode.made(drafts)))
 
     def _draft_chunk(self, places: range) -> dict[int, _RowResult]:
         results: dict[int, _RowResult] = {}
@@ -100,10 +90,8 @@ class RowsPass:
                 self._refuse(place, refused)
         return results
 
-    def _finish_chunk(
-        self, results: dict[int, _RowResult], drafts: list[Draft], encodings: Future[list[Encoding]]
-    ) -> None:
-        made = iter(self._encode.made(drafts, encodings.result()))
+    def _finish_chunk(self, results: dict[int, _RowResult], made: Iterator[Made | RowRefused]) -> None:
+        """``made`` are the outcomes of the rows' drafts, in order."""
         for place, result in results.items():
             outcomes = [next(made) for _ in result.drafts]
             fault = next((outcome for outcome in outcomes if isinstance(outcome, RowRefused)), None)
@@ -211,8 +199,7 @@ class RowsPass:
 
     def _encoded(self, plan: Plan) -> TokenSequence | None:
         try:
-            drafts = [self._drafter.draft(plan)]
-            made = self._encode.made(drafts, self._encode.tokenised(drafts))[0]
+            made = self._encode.made([self._drafter.draft(plan)])[0]
         except RowRefused:
             return None
         return made.sequence if isinstance(made, Made) else None

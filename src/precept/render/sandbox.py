@@ -31,6 +31,7 @@ LARGEST_NUMBER = 1_000_000  # as a width, a count or a factor
 WRITING = frozenset(
     ("capitalize", "center", "e", "escape", "forceescape", "format", "indent", "join", "lower", "pprint", "replace")
 ) | {"safe", "string", "striptags", "title", "tojson", "trim", "truncate", "upper", "urlencode", "urlize", "xmlattr"}
+DICT_ATTRIBUTES = frozenset(dir(dict))
 WIDE = re.compile(r"\d{6}")
 
 
@@ -88,7 +89,14 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def template(self, text: str) -> jinja2.Template:
         """Compile a template with its counters. Raises TemplateSyntaxError."""
         tree = _Counting().visit(self.parse(text))
-        return self.template_class.from_code(self, self.compile(tree), self.make_globals(None))
+        # a plain dict: each rendering copies it, and a chain of maps is slow to copy
+        return self.template_class.from_code(self, self.compile(tree), dict(self.globals))
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """As jinja2 does: attributes before items. Dicts, most of what templates read, skip the attribute's error."""
+        if type(obj) is dict and attribute not in DICT_ATTRIBUTES:
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
 
     def step(self, count: int = 1) -> None:
         """Count work done; raises TemplateError once it is more than any honest template does."""
