@@ -156,6 +156,7 @@ class ForestPolicy(ScoringPolicy):
 
     def _states(self, forest: Forest, nodes: LongArray, *, logits: bool) -> Tensor:
         on_flex = self.device.type in flex.DEVICES and self.model.config._attn_implementation == BLOCK_ATTENTION
+        forest, nodes = pruned(forest, nodes)
         size = forest.distinct_tokens
         forest = filled_up(forest, flex.padded_size(size) if on_flex else round_up(size))
         if len(nodes):
@@ -168,6 +169,32 @@ class ForestPolicy(ScoringPolicy):
             attention_mask=attention_masks(forest, self.model.config, device=self.device, dtype=self.dtype),
         )
         return states[0]
+
+
+def pruned(forest: Forest, nodes: LongArray) -> tuple[Forest, LongArray]:
+    """The forest without what none of the given nodes [N] sees, and where these stand in it.
+
+    What an answer ends with is predicted but predicts nothing, so its own state is not computed. The deepest node
+    stays: rotary embeddings may depend on the length of the longest sequence.
+    """
+    length = forest.distinct_tokens
+    asked = np.zeros(length + 1, np.int64)
+    asked[1 + nodes] = 1
+    asked[1 + np.argmax(forest.depth)] = 1
+    asked = np.cumsum(asked)
+    kept = asked[forest.end] > asked[:-1]
+    if kept.all():
+        return forest, nodes
+    before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int32)
+    parent = forest.parent[kept]
+    smaller = replace(
+        forest,
+        ids=forest.ids[kept],
+        depth=forest.depth[kept],
+        parent=np.where(parent < 0, -1, before[parent]).astype(np.int32),
+        end=before[forest.end[kept]],
+    )
+    return smaller, before[nodes].astype(np.int64)
 
 
 def filled_up(forest: Forest, size: int) -> Forest:

@@ -13,9 +13,10 @@ from precept.errors import InputError
 from precept.forest import build_forest
 from precept.models import attention
 from precept.models import head as head_module
+from precept.models import policy as policy_module
 from precept.models.masks import attention_masks
 from precept.models.padded import PaddedPolicy, leaf_sequences, length_batches
-from precept.models.policy import ForestPolicy, filled_up
+from precept.models.policy import ForestPolicy, filled_up, pruned
 from precept.types import Source, TokenSequence
 
 TINY = {
@@ -272,6 +273,36 @@ def test_forests_of_few_sizes_score_the_same() -> None:
     model = tiny_llama()
     expected = row_logps(model, seq(list(range(1, 20))))
     assert torch.allclose(ForestPolicy(model).edge_logps(forest), expected, atol=1e-5)
+
+
+def test_nodes_that_no_asked_node_sees_are_left_out() -> None:
+    """Of ``1 2 3 4``, ``1 2 5`` and ``7 8`` the ends are predicted but predict nothing; the deepest node stays."""
+    forest = build_forest(ROWS)
+    assert forest.ids.tolist() == [1, 2, 3, 4, 5, 7, 8]
+    smaller, places = pruned(forest, np.unique(forest.parent[forest.edges]).astype(np.int64))
+    assert smaller.ids.tolist() == [1, 2, 3, 4, 7]
+    assert smaller.depth.tolist() == [0, 1, 2, 3, 0]
+    assert smaller.parent.tolist() == [-1, 0, 1, 2, -1]
+    assert smaller.end.tolist() == [4, 4, 4, 4, 5]
+    assert smaller.ids[places].tolist() == forest.ids[np.unique(forest.parent[forest.edges])].tolist()
+    whole, same = pruned(forest, np.arange(7))
+    assert whole is forest
+    assert same.tolist() == list(range(7))
+
+
+def test_leaving_nodes_out_changes_no_log_probability_and_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    rows = [seq([1, 2, 3, *rng.integers(4, 40, size).tolist()]) for size in rng.integers(1, 12, 30)]
+    found = []
+    for shortened in (True, False):
+        if not shortened:
+            monkeypatch.setattr(policy_module, "pruned", lambda forest, nodes: (forest, nodes))
+        model = tiny_llama()
+        logps = ForestPolicy(model).edge_logps(build_forest(rows))
+        logps.sum().backward()  # type: ignore[no-untyped-call]
+        found.append((logps.detach(), torch.cat([p.grad.flatten() for p in model.parameters()])))
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-6)
+    assert float((found[0][1] - found[1][1]).norm() / found[1][1].norm()) < 1e-6
 
 
 def test_attention_in_blocks_leaves_no_trace_in_a_saved_folder(tmp_path: Path) -> None:

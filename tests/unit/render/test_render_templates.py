@@ -196,6 +196,16 @@ def test_blocks_filters_and_globals_are_those_of_transformers(tokenizer) -> None
     assert template(text).render(messages, None, add_generation_prompt=False) == expected
 
 
+def test_a_dot_reads_dicts_as_in_transformers(tokenizer) -> None:
+    text = (
+        "{% for m in messages %}{{ m.role }}{{ m.missing }}{{ m.missing is defined }}{{ m.tool.name }}"
+        "{% for k, v in m.items() %}{{ k }}{% endfor %}{{ m.keys is defined }}{{ m['content'] }}{% endfor %}"
+    )
+    messages = [{"role": "user", "content": "hi", "tool": {"name": "look", "keys": "no"}}] * 2
+    expected = tokenizer.apply_chat_template(messages, chat_template=text, tokenize=False)
+    assert template(text).render(messages, None, add_generation_prompt=False) == expected
+
+
 @pytest.mark.parametrize(
     "text",
     [
