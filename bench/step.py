@@ -17,15 +17,16 @@ from bench.flops import LlamaShape, workload_flops
 from bench.models import SHAPES
 from bench.peers import PRECEPT
 from bench.ratios import rates
+from bench.runners.protocol import Settings
 from bench.sft import matrix_rate, prepare
 from bench.side import running
 from bench.workloads import ROWS
 
 
-def step_figures(workload: str, size: str, *, threads: int, repetitions: int) -> dict[str, object]:
+def step_figures(workload: str, size: str, *, threads: int, repetitions: int, settings: Settings) -> dict[str, object]:
     """Rates of the median repetition after an untimed one, and the peak of resident memory."""
     rows, work = prepare(workload, size, device="cpu", threads=threads, rows=None)
-    with running(PRECEPT, work, [{}], repetitions=repetitions + 1) as side:
+    with running(PRECEPT, work, [settings], repetitions=repetitions + 1) as side:
         computed = int(side.repetition()["computed_tokens"])
         seconds = [float(side.repetition()["seconds"]) for _ in range(repetitions)]
         side.end_trial()
@@ -46,11 +47,16 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--workload", choices=sorted(ROWS), nargs="+", default=list(ROWS))
     parser.add_argument("--size", choices=sorted(SHAPES), nargs="+", default=["20m"])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--max-tokens-per-forest", type=int, help="in place of what the package chooses")
     parser.add_argument("--repetitions", type=int, default=3)
     given = parser.parse_args(words)
+    budget = given.max_tokens_per_forest
+    settings = {} if budget is None else {"max_tokens_per_forest": budget}
     for size in given.size:
         for workload in given.workload:
-            figures = step_figures(workload, size, threads=given.threads, repetitions=given.repetitions)
+            figures = step_figures(
+                workload, size, threads=given.threads, repetitions=given.repetitions, settings=settings
+            )
             print(json.dumps(figures), flush=True)
 
 
