@@ -109,12 +109,9 @@ def student_quantile(freedom: int, *, probability: float = 0.975) -> float:
     return high
 
 
-def student_p(values: Sequence[float]) -> float:
-    """Two-sided p of Student's test that the mean over runs is zero; two runs at least, not all equal."""
-    runs = np.asarray(values, np.float64)
-    assert len(runs) >= 2 and runs.min() < runs.max(), "needs runs that differ"
-    t = float(runs.mean()) / (float(runs.std(ddof=1)) / math.sqrt(len(runs)))
-    return max(0.0, 2 * (1 - _student_cdf(abs(t), len(runs) - 1)))
+def student_p(t: float, freedom: int) -> float:
+    """Two-sided p of a statistic that follows Student's t with whole degrees of freedom where nothing differs."""
+    return max(0.0, 2 * (1 - _student_cdf(abs(t), freedom)))
 
 
 def _student_cdf(t: float, freedom: int) -> float:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from precept.errors import InputError
-from precept.evaluate.repeats import over_seeds, student_p
+from precept.evaluate.repeats import over_seeds, student_p, student_quantile
 from precept.evaluate.run import ItemResult
 from precept.evaluate.statistics import Values, interval_of_means, sign_flip_p
 
@@ -108,9 +108,10 @@ class Layout:
 class Estimate:
     """A mean of scores, or a contrast of such means, with 95 % intervals.
 
-    ``runs`` are its values run by run; ``low`` and ``high`` are Student's over them where two or more are there and
-    differ, else those over items. ``items`` is the percentile bootstrap over the ``n`` items, each averaged over the
-    runs. ``p`` is two-sided, of a contrast of zero: Student's or by flipping the items' signs; None of a mean.
+    ``runs`` are its values run by run; ``low`` and ``high`` are Student's over runs, with ``freedom`` degrees, where
+    two or more are there and differ, else (``freedom`` 0) those over items. ``items`` is the percentile bootstrap over
+    the ``n`` items, each averaged over the runs. ``p`` is two-sided, of a contrast of zero: Student's or by flipping
+    the items' signs; None of a mean.
     """
 
     value: float
@@ -119,8 +120,13 @@ class Estimate:
     items: tuple[float, float]
     runs: tuple[float, ...]
     n: int
-    over: Literal["runs", "items"]
+    freedom: int = 0
     p: float | None = None
+
+    @property
+    def over(self) -> Literal["runs", "items"]:
+        """Whether chance is that of training anew or that of other items."""
+        return "runs" if self.freedom else "items"
 
 
 class Point(NamedTuple):
@@ -203,7 +209,14 @@ def find_points(layout: Layout, cells: Sequence[Scored]) -> list[Point]:
 def find_mean(cells: Sequence[Scored]) -> Estimate:
     """The mean of repeated evaluations."""
     strata = _by_items([cell.strata for cell in cells])
-    return _estimate([cell.value for cell in cells], strata, lowest=0.0, highest=1.0)
+    items = interval_of_means(strata, lowest=0.0, highest=1.0)
+    n = sum(map(len, strata))
+    runs = tuple(cell.value for cell in cells)
+    # Runs that all agree tell nothing of how far others would lie from them; their items still do.
+    if len(runs) < 2 or max(runs) - min(runs) < NO_SPREAD:
+        return Estimate(sum(runs) / len(runs), *items, items, runs, n)
+    spread = over_seeds(runs)
+    return Estimate(spread["mean"], spread["low"], spread["high"], items, runs, n, len(runs) - 1)
 
 
 def difference(axis: str, of: str, than: str, fixed: Mapping[str, str]) -> Contrast:
@@ -230,20 +243,52 @@ def find_contrast(layout: Layout, cells: Sequence[Scored], contrast: Contrast, *
     Axes on the page are conditions: a run averages over them. Every combination of values off the page is a run.
     Raises InputError where the evaluations under one condition have different items.
     """
-    chosen = [cell for cell in _at(cells, contrast.fixed) if cell.at[contrast.axis] in contrast.weights]
-    open_axes = [axis.name for axis in layout.repeats if axis.name not in contrast.fixed and axis.name != contrast.axis]
+    held = _at(cells, contrast.fixed)
     by_condition: dict[tuple[str, ...], list[Scored]] = {}
-    for cell in chosen:
-        condition = tuple(cell.at[axis.name] for axis in layout.axes if axis.name != contrast.axis)
-        by_condition.setdefault(condition, []).append(cell)
-    runs: dict[tuple[str, ...], list[float]] = {}
-    for own in by_condition.values():
-        value = sum(contrast.weights[cell.at[contrast.axis]] * cell.value for cell in own)
-        runs.setdefault(tuple(own[0].at[name] for name in open_axes), []).append(value)
+    for cell in held:
+        if cell.at[contrast.axis] in contrast.weights:
+            condition = tuple(cell.at[axis.name] for axis in layout.axes if axis.name != contrast.axis)
+            by_condition.setdefault(condition, []).append(cell)
     strata = _by_items([_contrasted(own, contrast) for own in by_condition.values()])
-    means = [sum(values) / len(values) for values in runs.values()]
-    found = _estimate(means, strata, lowest=-contrast.reach, highest=contrast.reach, seed=seed)
-    return replace(found, p=_p(found, strata, seed))
+    items = interval_of_means(strata, lowest=-contrast.reach, highest=contrast.reach, seed=seed)
+    n = sum(map(len, strata))
+    scores = _runs_and_values(layout, held, contrast)
+    weights = np.array([contrast.weights.get(value, 0.0) for value in layout.axis(contrast.axis).values])
+    runs = tuple((scores @ weights).tolist())
+    value = float(np.mean(runs))
+    error, freedom = _residual_error(scores)
+    if error < NO_SPREAD:
+        # Scaled so that their mean is the mean of the strata's means.
+        scaled = [own * (n / (len(strata) * len(own))) for own in strata]
+        return Estimate(value, *items, items, runs, n, p=sign_flip_p(np.concatenate(scaled), seed=seed))
+    error *= float(np.sqrt((weights**2).sum() / len(runs)))
+    half = student_quantile(freedom) * error
+    return Estimate(value, value - half, value + half, items, runs, n, freedom, student_p(value / error, freedom))
+
+
+def _runs_and_values(layout: Layout, cells: Sequence[Scored], contrast: Contrast) -> Values:
+    """Mean scores [runs, values of the contrast's axis], over the conditions of each run."""
+    open_axes = [axis.name for axis in layout.repeats if axis.name not in contrast.fixed and axis.name != contrast.axis]
+    found: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    for cell in cells:
+        own = found.setdefault(tuple(cell.at[name] for name in open_axes), {})
+        own.setdefault(cell.at[contrast.axis], []).append(cell.value)
+    values = layout.axis(contrast.axis).values
+    return np.array([[np.mean(own[value]) for value in values] for own in found.values()], np.float64)
+
+
+def _residual_error(scores: Values) -> tuple[float, int]:
+    """Standard deviation and degrees of freedom of what the means of run and value leave of scores [runs, values].
+
+    Of two values it is that of their differences over the square root of 2, so that Student's interval is the paired
+    one; of more all tell how far training anew moves a score.
+    """
+    runs, values = scores.shape
+    freedom = (runs - 1) * (values - 1)
+    if not freedom:
+        return 0.0, 0
+    rest = scores - scores.mean(0) - scores.mean(1, keepdims=True) + scores.mean()
+    return float(np.sqrt((rest**2).sum() / freedom)), freedom
 
 
 def _contrasted(cells: Sequence[Scored], contrast: Contrast) -> dict[str, Stratum]:
@@ -269,26 +314,6 @@ def _by_items(parts: Sequence[Mapping[str, Stratum]]) -> list[Values]:
 
 def _at(cells: Sequence[Scored], place: Mapping[str, str]) -> list[Scored]:
     return [cell for cell in cells if all(cell.at[name] == value for name, value in place.items())]
-
-
-def _estimate(
-    runs: Sequence[float], strata: Sequence[Values], *, lowest: float, highest: float, seed: int = 0
-) -> Estimate:
-    items = interval_of_means(strata, lowest=lowest, highest=highest, seed=seed)
-    n = sum(map(len, strata))
-    # Runs that all agree tell nothing of how far others would lie from them; their items still do.
-    if len(runs) < 2 or max(runs) - min(runs) < NO_SPREAD:
-        return Estimate(sum(runs) / len(runs), *items, items, tuple(runs), n, "items")
-    spread = over_seeds(runs)
-    return Estimate(spread["mean"], spread["low"], spread["high"], items, tuple(runs), n, "runs")
-
-
-def _p(found: Estimate, strata: Sequence[Values], seed: int) -> float:
-    if found.over == "runs":
-        return student_p(found.runs)
-    # Scaled so that their mean is the mean of the strata's means.
-    scaled = [values * (found.n / (len(strata) * len(values))) for values in strata]
-    return sign_flip_p(np.concatenate(scaled), seed=seed)
 
 
 def _refuse_other_items(cells: Sequence[Scored]) -> None:

@@ -107,7 +107,7 @@ class Answered:
         if self.estimate.over == "items":
             power, tail = NormalDist().inv_cdf(0.8), NormalDist().inv_cdf(0.975)
         else:
-            freedom = len(self.estimate.runs) - 1
+            freedom = self.estimate.freedom
             power, tail = student_quantile(freedom, probability=0.8), student_quantile(freedom)
         return (self.estimate.high - self.estimate.low) / 2 * (1 + power / tail)
 

@@ -212,7 +212,8 @@ def notes_on(study: Study) -> Iterator[str]:
         yield (
             f"Averaged over {told}. The interval is Student's, of the mean over these runs: how far training anew moves"
             " it. Beside it stands the percentile bootstrap over items, each averaged over the runs: how far other"
-            " items of the same kind would. Where all runs agree the interval is that over items."
+            " items of the same kind would. Where all runs agree the interval is that over items. A claim's takes the"
+            " spread over runs from all values of its axis, as one: (runs - 1) x (values - 1) degrees of freedom."
         )
     else:
         yield (
@@ -264,7 +265,7 @@ def _compared_here(study: Study, found: Answered) -> str:
 
 
 def _numbers(found: Estimate) -> dict[str, Any]:
-    return {key: value for key, value in asdict(found).items() if key != "p"}
+    return {"over": found.over, **{key: value for key, value in asdict(found).items() if key != "p"}}
 
 
 def _compared(study: Study) -> int:

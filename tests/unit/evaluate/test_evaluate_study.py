@@ -205,10 +205,31 @@ def test_items_are_the_same_by_task_id_and_references():
 
 
 def test_students_p_by_hand():
-    assert student_p([0.5, 0.25]) == pytest.approx(1 - 2 * math.atan(3) / math.pi)
-    # Table value: t = 4.30265 with two degrees of freedom leaves 5 %. Mean 4.30265, standard error 1.
-    root = math.sqrt(3)
-    assert student_p([4.30265 - root, 4.30265, 4.30265 + root]) == pytest.approx(0.05, abs=1e-6)
+    assert student_p(3, 1) == pytest.approx(1 - 2 * math.atan(3) / math.pi)
+    # Table value: t = 4.30265 with two degrees of freedom leaves 5 %.
+    assert student_p(4.30265, 2) == student_p(-4.30265, 2) == pytest.approx(0.05, abs=1e-6)
+
+
+def test_all_values_of_an_axis_tell_how_far_training_anew_moves_a_score():
+    """Two seeds x four values. Rows 0.50 0.60 0.75 0.75 and 0.50 0.50 0.50 0.75: the second lies below the first by 0,
+    0.1, 0.25 and 0, on average 0.0875. Rests are half of what each differs from that: squares 2 x (0.0875^2 + 0.0125^2
+    + 0.1625^2 + 0.0875^2) / 4 = 0.020938, three degrees of freedom."""
+    scores = {"0": (10, 12, 15, 15), "1": (10, 10, 10, 15)}
+    cells = [
+        scored([1.0] * right + [0.0] * (20 - right), ids="abcdefghijklmnopqrst", instances=value, seed=seed)
+        for seed, row in scores.items()
+        for value, right in zip(("1", "4", "16", "64"), row, strict=True)
+    ]
+    layout = Layout(find_axes([cell.at for cell in cells]), "instances")
+    found = find_contrast(layout, cells, difference("instances", "64", "1", {}))
+    error = math.sqrt(0.0209375 / 3)  # of a difference of two means of two runs: times sqrt(2 / 2)
+    assert found.runs == pytest.approx((0.25, 0.25)) and found.freedom == 3 and found.over == "runs"
+    # Table value: t = 3.18245 with three degrees of freedom leaves 5 %.
+    assert (found.low, found.high) == pytest.approx((0.25 - 3.18245 * error, 0.25 + 3.18245 * error), abs=1e-6)
+    assert found.p == pytest.approx(student_p(0.25 / error, 3))
+    trend = find_contrast(layout, cells, fitted_rise(layout.axis("instances"), {}))
+    # Weights -0.9, -0.3, 0.3, 0.9: squares add up to 1.8, over two runs 0.9.
+    assert trend.high - trend.value == pytest.approx(3.18245 * error * math.sqrt(0.9), abs=1e-6)
 
 
 def test_the_interval_of_one_stratum_is_that_of_its_items():
