@@ -2,11 +2,15 @@
 
     python -m bench.preparation --rows 200000
     python -m bench.preparation --rows 20000 --rows 2000000 --processes 2
+    python -m bench.preparation --rows 50000 --libraries
 
 Each measurement runs in a process of its own: reading, rendering, proving and storing the rows, then, in another one,
 the same with the result kept. ``seconds`` count from the command's first look at the file to proven sequences, without
 imports; ``mib`` is the peak of resident memory above what is resident before, ``process_mib`` the peak of the largest
 process that helps, what it shares with the first included; ``cpu_seconds`` are those of all processes.
+
+``--libraries`` measures what no preparation can do without that compares each row with transformers: reading JSON,
+``apply_chat_template`` for the row and for its prompt, and ``encode_batch``; nothing of ours, by as many processes.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -21,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +34,7 @@ import numpy as np
 import orjson
 
 SEED = 0
+BLOCK = 2048  # rows
 WORDS = 20_000
 SYLLABLES = [c + v + e for c in "bcdfghklmnprstvw" for v in "aeiou" for e in ("", "n", "r", "s", "t", "l")]
 ODD = ("naïve", "café", "Zürich", "“so”", "東京", "π≈3.14", "x²", "—")
@@ -127,6 +134,50 @@ def measure(rows: Path, model: Path) -> dict[str, Any]:
     }
 
 
+def measure_libraries(rows: Path, model: Path, *, processes: int) -> dict[str, Any]:
+    """Read, render and tokenize the rows with orjson, transformers and tokenizers alone, in forked processes."""
+    from precept.models.load import load_tokenizer
+    from precept.render import read_template
+
+    tokenizer = load_tokenizer(model, trust_remote_code=False)
+    tokenizer.chat_template = read_template("chatml")
+    lines = rows.read_bytes().splitlines()
+    blocks = [lines[start : start + BLOCK] for start in range(0, len(lines), BLOCK)]
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # each process has a core of its own
+    began = time.perf_counter()
+    with multiprocessing.get_context("fork").Pool(processes, _keep, (tokenizer,)) as pool:
+        tokens = sum(pool.imap(_by_libraries, blocks))
+    seconds = time.perf_counter() - began
+    return {
+        "rows": len(lines),
+        "tokens": tokens,
+        "seconds": round(seconds, 2),
+        "rows_per_second": round(len(lines) / seconds),
+    }
+
+
+_kept: list[Any] = []
+
+
+def _keep(tokenizer: Any) -> None:
+    _kept[:] = [tokenizer]
+
+
+def _by_libraries(lines: Sequence[bytes]) -> int:
+    """Tokens of a block of rows."""
+    (tokenizer,) = _kept
+    texts = []
+    for line in lines:
+        row = orjson.loads(line)
+        asked = f"{row['instruction']}\n\n{row['input']}" if row["input"] else row["instruction"]
+        prompt = [{"role": "user", "content": asked}]
+        tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        whole = [*prompt, {"role": "assistant", "content": row["output"]}]
+        texts.append(tokenizer.apply_chat_template(whole, tokenize=False))
+    encodings = tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+    return sum(len(encoding.ids) for encoding in encodings)
+
+
 def _status_mib(name: str) -> float:
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024
@@ -136,6 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, action="append", help="how many; may be given several times")
     parser.add_argument("--processes", type=int, default=0, help="default: one a core")
+    parser.add_argument("--libraries", action="store_true", help="orjson, transformers and tokenizers alone")
     parser.add_argument("-o", "--output", type=Path, default=Path(".bench/preparation"))
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -146,13 +198,17 @@ def main() -> None:
     make_model(model, write_rows(arguments.output / "tokenizer.jsonl", 20_000))
     for count in arguments.rows or [200_000]:
         file = write_rows(arguments.output / f"{count}.jsonl", count)
+        if arguments.libraries:
+            processes = arguments.processes or len(os.sched_getaffinity(0))
+            print(json.dumps(measure_libraries(file, model, processes=processes)), flush=True)
+            continue
         cache = tempfile.mkdtemp(prefix="preparation-", dir=arguments.output)
-        processes = {"PRECEPT_PROCESSES": str(arguments.processes)} if arguments.processes else {}
+        helpers = {"PRECEPT_PROCESSES": str(arguments.processes)} if arguments.processes else {}
         environment = {
             **os.environ,
             "PRECEPT_CACHE": str(Path(cache).resolve()),
             "PRECEPT_CACHE_GB": "100",
-            **processes,
+            **helpers,
         }
         command = [sys.executable, "-m", "bench.preparation", "-o", str(arguments.output), "--measure", str(file)]
         for kept in (False, True):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
 import pytest
+import regex
 from tests.tiny import EOS, IM_END, IM_START, tiny_tokenizer
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from precept.prove.matched import encode
-from precept.prove.words import words_of
+from precept.prove.words import GPT2_WORDS, _of_ascii, words_of
 
 TEXTS = [
     "",
@@ -53,6 +55,22 @@ def test_ids_and_characters_are_the_librarys(changed: dict[str, Any]) -> None:
             continue
         assert np.array_equal(one[0], ids), text
         assert np.array_equal(one[1], offsets), text
+
+
+@pytest.mark.parametrize("pattern", [GPT2_WORDS, LLAMA3], ids=["gpt2", "llama3"])
+def test_the_pattern_for_ascii_cuts_such_texts_alike(pattern: str) -> None:
+    quick, whole = _of_ascii(pattern), regex.compile(pattern)
+    assert quick is not None
+    rng = random.Random(0)
+    signs = [chr(code) for code in range(128) if not 0x1C <= code <= 0x1F] + [*" \n\t'sStdl09_.-"] * 10
+    for _ in range(2000):
+        text = "".join(rng.choices(signs, k=30))
+        assert quick.findall(text) == whole.findall(text), text
+
+
+@pytest.mark.parametrize("pattern", [r"\p{Lu}+", r"\P{L}", r"(a)|b", r"[a-z&&[^b]]", r"a++("])
+def test_a_pattern_that_has_no_form_for_ascii_serves_as_it_is(pattern: str) -> None:
+    assert _of_ascii(pattern) is None
 
 
 def test_a_token_that_holds_part_of_a_character_has_the_whole_of_it() -> None:
