@@ -30,7 +30,7 @@ class Side:
     """A process that works when it is asked. What else it says goes to a log."""
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
-        self.log = log
+        self.log, self.name = log, " ".join(command)
         with log.open("w") as errors:
             self.process = subprocess.Popen(
                 command,
@@ -51,7 +51,7 @@ class Side:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise SystemExit(f"{' '.join(map(str, self.process.args))} ended:\n{self.log.read_text()[-3000:]}")
+            raise SystemExit(f"{self.name} ended:\n{self.log.read_text()[-3000:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 SEED = 0
@@ -78,7 +79,7 @@ def write_rows(path: Path, rows: int, *, seed: int = SEED) -> Path:
     return path
 
 
-def _text(drawn: np.ndarray, rng: np.random.Generator) -> str:  # type: ignore[type-arg]
+def _text(drawn: npt.NDArray[Any], rng: np.random.Generator) -> str:
     """Sentences of about a dozen words; some hold a number, a list or an odd character."""
     parts = drawn.tolist()
     if (dice := int(rng.integers(100))) < 10:

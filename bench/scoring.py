@@ -74,7 +74,7 @@ def run(workload: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _difference(ours: dict[str, Any], theirs: dict[str, Any]) -> float:
     pairs = zip(ours["logps"], theirs["logps"], strict=True)
-    return max(abs(mine - other) / max(1.0, abs(other)) for mine, other in pairs)
+    return float(max(abs(mine - other) / max(1.0, abs(other)) for mine, other in pairs))
 
 
 def _distinct_share(questions: list[Question]) -> float:
@@ -125,7 +125,7 @@ def score_with_precept(model: str) -> Answer:
 
 def score_with_lm_eval(model: str) -> Answer:
     """Likelihoods of the harness' own model class, from the step on that follows its tokenizer."""
-    from lm_eval.models.huggingface import HFLM  # type: ignore[import-not-found]
+    from lm_eval.models.huggingface import HFLM
 
     peer = HFLM(pretrained=model, device="cpu", dtype="auto", batch_size=1)
 

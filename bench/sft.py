@@ -57,7 +57,7 @@ def compare(
     loss = step_zero_loss(PRECEPT, work, {})
     if settings != "tuned":
         given = dict({"stock": peer.stock, **peer.grid_on(device)}[settings])
-        chosen = {"name": settings, "settings": given, "loss": step_zero_loss(peer.runner, work, given)}
+        chosen: dict[str, Any] = {"name": settings, "settings": given, "loss": step_zero_loss(peer.runner, work, given)}
     else:
         best = best_settings(peer, work, expected_loss=loss)
         chosen = {key: best[key] for key in ("name", "settings", "loss")}

@@ -21,7 +21,7 @@ SAME_FOR_ALL = {
 }
 
 
-class Repetitions(TrainerCallback):
+class Repetitions(TrainerCallback):  # type: ignore[misc]  # transformers has no types here
     """Times each epoch: waits for permission at its start, tells the seconds at its end."""
 
     def __init__(self, stopwatch: Stopwatch) -> None:

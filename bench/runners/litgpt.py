@@ -89,7 +89,12 @@ def make_loader(job: Job, fabric: Any, micro_batch_size: int) -> Any:
         }
         for ids, labels in zip(*job.sequences(), strict=True)
     ]
-    loader = DataLoader(rows, batch_size=micro_batch_size, shuffle=True, collate_fn=get_sft_collate_fn())
+    loader: DataLoader[Any] = DataLoader(
+        rows,  # type: ignore[arg-type]  # a list serves
+        batch_size=micro_batch_size,
+        shuffle=True,
+        collate_fn=get_sft_collate_fn(),
+    )
     return fabric.setup_dataloaders(loader)
 
 
