@@ -59,3 +59,14 @@ def test_flan_collection_ablation_scores_each_part_against_the_whole(
     assert [claim["of"] for claim in page["claims"]] == ["no_cot", "no_inversion", "no_balancing", "no_few_shot"]
     assert {claim["n"] for claim in page["claims"]} == {4}  # two rows of each of two tasks
     assert len(page["sentences"]) == 4
+
+
+def test_a_model_too_short_for_a_recipe_is_told_before_its_first_step(
+    base_folder: Path, collection: Path, tmp_path: Path
+) -> None:
+    words = [f"make.data={collection}", f"make.tokenizer={base_folder}", f"tune.model={base_folder}"]
+    ended = precept("run", "flan_collection", "-o", tmp_path / "out", *words)
+    assert ended.code == 2
+    assert "max_length 2560 is beyond the model's 256 positions" in ended.err
+    assert "tune.model=" in ended.err and "config.json" in ended.err
+    assert not (tmp_path / "out").exists()

@@ -191,6 +191,18 @@ def context_length(config: Mapping[str, Any]) -> int | None:
     return int(limit) if limit else None
 
 
+def check_max_length(folder: ModelFolder, wanted: int) -> None:
+    """Raises InputError where sequences of that many tokens are beyond the model's positions."""
+    limit = context_length(folder.config)
+    if limit is not None and wanted > limit:
+        raise InputError(
+            f"max_length {wanted} is beyond the model's {limit} positions",
+            code="max-length-beyond-context",
+            where=str(folder.base / "config.json"),
+            do=f"max_length={limit}, or a larger max_position_embeddings there if the model's positions reach further",
+        )
+
+
 def check_safetensors(path: Path) -> dict[str, str]:
     """Tensor names and dtypes of a safetensors file, once its header agrees with its size."""
     size = path.stat().st_size

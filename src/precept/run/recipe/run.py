@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from precept.errors import InputError
-from precept.models.folder import resolve_model
+from precept.models.folder import check_max_length, check_model_folder, resolve_model
 from precept.run.console import say
 from precept.run.output import MANIFEST
 from precept.run.recipe.file import Step, find_recipe, override, read_recipe
@@ -27,7 +27,7 @@ def run(
     root = output or Path("runs") / recipe.name
     steps = resolve(recipe, root)
     _refuse_whole_steps(steps, root)
-    _refuse_missing_models(steps, root)
+    _refuse_unfit_models(steps, root)
     done = []
     for number, step in enumerate(steps, 1):
         folder = root / step.place
@@ -49,18 +49,21 @@ def _run(step: Step, folder: Path, reuse: Reuse, steps: Sequence[Step], root: Pa
     return run_study_step(step, folder, reuse, cells)
 
 
-def _refuse_missing_models(steps: Sequence[Step], root: Path) -> None:
-    """The last steps of a grid may be the only ones that use a model: it is looked for before the first step."""
+def _refuse_unfit_models(steps: Sequence[Step], root: Path) -> None:
+    """The last steps of a grid may be the only ones that use a model: those that no step makes are found, and judged
+    by their files, before the first step."""
     made = [f"{root / step.place}/" for step in steps]
-    named: dict[str, Step] = {}
+    asked: dict[tuple[str, int], Step] = {}
     for step in steps:
         if step.uses == "eval" or step.uses.startswith("train."):
+            longest = step.settings.get("max_length")
             for name in (step.settings["model"], step.settings.get("against")):
                 if name is not None and not f"{name}/".startswith(tuple(made)):
-                    named.setdefault(name, step)
-    for name, step in named.items():
+                    asked.setdefault((name, longest if isinstance(longest, int) else 0), step)
+    for (name, longest), step in asked.items():
         try:
-            resolve_model(name)
+            # code of its own is judged when the step runs, which knows whether the user trusts it
+            check_max_length(check_model_folder(resolve_model(name), trust_remote_code=True), longest)
         except InputError as error:
             error.where = f"{step.where('model')}: {error.where}"
             raise

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from precept.errors import InputError
 from precept.forest import build_forest, cut, distinct_tokens
-from precept.models.folder import ModelFolder, context_length
+from precept.models.folder import ModelFolder, check_max_length, context_length
 from precept.models.load import LoadedModel, load_model, load_tokenizer
 from precept.models.probe import Chosen, choose_policy
 from precept.prove.proof import Proof
@@ -47,17 +46,11 @@ class RenderedData:
 
 def longest_allowed(folder: ModelFolder, settings: RunSettings) -> int:
     """``max_length``: what was set, else the model's limit, at most 4096. InputError for one beyond the limit."""
-    limit = context_length(folder.config)
     wanted = settings.render.max_length
-    if wanted is not None and limit is not None and wanted > limit:
-        raise InputError(
-            f"max_length {wanted} is beyond the model's {limit} positions",
-            code="max-length-beyond-context",
-            where=str(folder.base / "config.json"),
-            do=f"max_length={limit}, or a larger max_position_embeddings there if the model's positions reach further",
-        )
     if wanted is not None:
+        check_max_length(folder, wanted)
         return wanted
+    limit = context_length(folder.config)
     chosen = min(limit or LONGEST_DEFAULT, LONGEST_DEFAULT)
     say(f"max_length {chosen} (the model's own limit: {limit or 'none named'})")
     return chosen
