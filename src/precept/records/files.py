@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 import re
+import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from precept.errors import InputError, MissingExtra
 from precept.records.parse_json import RawRows, decode, parse_json
@@ -17,6 +20,7 @@ from precept.records.parse_tables import parse_delimited, parse_parquet
 from precept.records.problems import FileProblem
 
 COMPRESSED = (".gz", ".zst")
+PIECE = 1 << 20  # bytes read at once
 SPLIT_NAMES = ("train", "test", "dev", "valid", "validation")
 ENDINGS = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".txt")
 
@@ -132,20 +136,58 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _decompress(file: DataFile, data: bytes) -> bytes:
-    suffix = file.path.suffix.lower()
-    if suffix == ".gz":
+    if file.path.suffix.lower() not in COMPRESSED:
+        return data
+    return b"".join(_unpacked(file, io.BytesIO(data)))
+
+
+def _unpacked(file: DataFile, packed: BinaryIO) -> Iterator[bytes]:
+    """The contents of a compressed file, piece by piece. Raises FileProblem where it is damaged."""
+    if file.path.suffix.lower() == ".gz":
         try:
-            return gzip.decompress(data)
+            with gzip.GzipFile(fileobj=packed) as stream:
+                while data := stream.read(PIECE):
+                    yield data
         except (OSError, EOFError, zlib.error) as error:
             raise FileProblem("bad-compression", f"damaged gzip file: {error}") from None
-    if suffix == ".zst":
-        try:
-            import zstandard
-        except ImportError:
-            raise MissingExtra("zstandard", "data", wanted_for=f"reading {file.name}") from None
-        try:
-            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True) as stream:
-                return bytes(stream.read())
-        except zstandard.ZstdError as error:
-            raise FileProblem("bad-compression", f"damaged zstd file: {error}") from None
-    return data
+        return
+    try:
+        import zstandard
+    except ImportError:
+        raise MissingExtra("zstandard", "data", wanted_for=f"reading {file.name}") from None
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True, closefd=False) as stream:
+            while data := stream.read(PIECE):
+                yield data
+    except zstandard.ZstdError as error:
+        raise FileProblem("bad-compression", f"damaged zstd file: {error}") from None
+
+
+class UnpackedFile:
+    """The contents of a compressed file, in a temporary file that nothing else can see. ``sha256`` is that of the
+    compressed bytes."""
+
+    def __init__(self, file: DataFile) -> None:
+        """Raises FileProblem for a damaged file, OSError where there is no room for it."""
+        self._contents = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as this object)
+        with file.path.open("rb") as packed:
+            for data in _unpacked(file, packed):
+                self._contents.write(data)
+            self._contents.flush()
+            packed.seek(0)
+            self.sha256 = sha256_of(packed)
+
+    def __del__(self) -> None:
+        self._contents.close()
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes ``start:end``, fewer at the end."""
+        return os.pread(self._contents.fileno(), end - start, start)
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """The hash of a file from where it stands to its end."""
+    digest = hashlib.sha256()
+    while data := file.read(PIECE):
+        digest.update(data)
+    return digest.hexdigest()

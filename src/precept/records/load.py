@@ -15,14 +15,24 @@ from typing import Any
 import numpy as np
 
 from precept.records.answers import Findings, check_answer, strip_shared
-from precept.records.files import DataFile, find_files, parse_file, read_bytes, split_limit
+from precept.records.files import (
+    COMPRESSED,
+    DataFile,
+    UnpackedFile,
+    find_files,
+    parse_file,
+    read_bytes,
+    split_limit,
+)
 from precept.records.fingerprint import record_hash
 from precept.records.formats import Part, Plan, choose_reader
 from precept.records.hub import read_hub
+from precept.records.json_stream import open_json
 from precept.records.lazy import NO_PART, ChainedRows, LazyRows, RowReader, StreamedRows, label, read_places
+from precept.records.parquet_stream import open_parquet
 from precept.records.parse_json import RawRows
 from precept.records.problems import FileProblem, RowProblem
-from precept.records.stream import NotStreamed, RecordStream, open_stream
+from precept.records.stream import FileOnDisk, NotStreamed, RecordStream
 from precept.types import Comparison, Conversation, Refusal, Row, Source
 
 
@@ -63,7 +73,8 @@ class Loaded:
 def load(paths: Sequence[str], *, base: Path | None = None, stream_from: int | None = None) -> Loaded:
     """Read files, folders (in name order), ``path#500`` (the first rows) and ``hf:owner/name[:split]``.
 
-    With ``stream_from``, the rows of JSON files of so many bytes or more are read again whenever they are asked for.
+    With ``stream_from``, the rows of JSON and parquet files of so many bytes or more are read again whenever they are
+    asked for.
 
     Relative paths start at ``base`` (default: the working directory). Rows that cannot be used are reported, never
     raised. Raises InputError for paths that are missing or cannot be opened, MissingExtra for an absent package.
@@ -132,13 +143,24 @@ def _files(
 
 def _streamed(file: DataFile, stream_from: int) -> tuple[Sequence[Row], FileReport] | None:
     """The rows of a large file that can be read in blocks, None for any other."""
-    plain = file.path.suffix.lower() in (".json", ".jsonl")
     try:
-        if not plain or file.path.stat().st_size < stream_from:
+        if file.path.stat().st_size < stream_from:
             return None
-        return _read_stream(open_stream(file.name, file.path.absolute(), ending=file.ending), file.stem)
+        return _read_stream(_open_stream(file), file.stem)
     except (NotStreamed, FileProblem, OSError):
         return None  # reading the whole file tells what is wrong
+
+
+def _open_stream(file: DataFile) -> RecordStream:
+    ending, path = file.path.suffix.lower(), file.path.absolute()
+    if ending == ".parquet":
+        return open_parquet(file.name, FileOnDisk(file.name, path))
+    if file.ending not in (".json", ".jsonl"):
+        raise NotStreamed
+    if ending in COMPRESSED:
+        unpacked = UnpackedFile(file)
+        return open_json(file.name, unpacked, ending=file.ending, sha256=unpacked.sha256)
+    return open_json(file.name, FileOnDisk(file.name, path), ending=file.ending)
 
 
 def _read_whole(file: DataFile, *, limit: int | None) -> tuple[list[Row], FileReport]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
+import zstandard
 
 from precept.errors import InputError
-from precept.records import data_hash, load, split
-from precept.records import stream as stream_module
+from precept.records import data_hash, json_stream, load, parquet_stream, split
 from precept.records.lazy import LazyRows, StreamedRows
 from precept.types import Conversation
 
@@ -48,13 +51,35 @@ FILES = {
 }
 
 
+PACK = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
+
+
+@pytest.mark.parametrize("packed", ["", ".gz", ".zst"])
 @pytest.mark.parametrize("name", FILES)
 def test_rows_and_reports_are_those_of_the_whole_file(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, packed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_module, "BLOCK", 400)  # a few rows
-    (tmp_path / name).write_text(FILES[name])
-    whole, streamed = load([str(tmp_path / name)]), load([str(tmp_path / name)], stream_from=0)
+    monkeypatch.setattr(json_stream, "BLOCK", 400)  # a few rows
+    path = tmp_path / f"{name}{packed}"
+    path.write_bytes(PACK[packed](FILES[name].encode()))
+    equal_whole_or_streamed(path)
+
+
+@pytest.mark.parametrize("groups", [60, 13, 4])
+def test_rows_of_parquet_are_those_of_the_whole_file(
+    groups: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_stream, "BLOCK", 5)
+    table = pyarrow.Table.from_pylist([record(n, id=n, extra=None if n % 3 else [b"x", b"y"]) for n in range(60)])
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet", row_group_size=groups)
+    equal_whole_or_streamed(tmp_path / "rows.parquet")
+    chats = pyarrow.Table.from_pylist(CHATS)
+    pyarrow.parquet.write_table(chats, tmp_path / "chats.parquet", row_group_size=groups)
+    equal_whole_or_streamed(tmp_path / "chats.parquet")
+
+
+def equal_whole_or_streamed(path: Path) -> None:
+    whole, streamed = load([str(path)]), load([str(path)], stream_from=0)
     assert isinstance(streamed.rows, LazyRows)
     assert list(streamed.rows) == whole.rows
     assert streamed.files == whole.files
@@ -76,10 +101,14 @@ def test_rows_and_reports_are_those_of_the_whole_file(
         ("one.jsonl", json.dumps(ROWS[0])),
         ("bytes.jsonl", "\xff" + lines(*ROWS)),
         ("orders.jsonl", lines(*({"output": "a", "instruction": "b"} if n % 2 else ROWS[n] for n in range(9)))),
+        ("damaged.jsonl.gz", lines(*ROWS)),
+        ("damaged.jsonl.zst", lines(*ROWS)),
+        ("damaged.parquet", lines(*ROWS)),
+        ("rows.csv", "instruction,output\n" + "a,b\n" * 9),
     ],
 )
 def test_other_layouts_are_read_whole(name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "BLOCK", 400)
+    monkeypatch.setattr(json_stream, "BLOCK", 400)
     (tmp_path / name).write_text(text, encoding="latin-1" if name == "bytes.jsonl" else "utf-8", errors="replace")
     whole, streamed = load([str(tmp_path / name)]), load([str(tmp_path / name)], stream_from=0)
     assert list(streamed.rows) == list(whole.rows)
@@ -102,6 +131,26 @@ def test_of_a_row_twelve_bytes_stay_in_memory(tmp_path: Path) -> None:
     assert isinstance(rows, StreamedRows)
     assert rows.hashes.itemsize + rows._places.itemsize == 12
     assert isinstance(rows[0], Conversation)
+
+
+def test_parquet_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_stream, "BLOCK", 7)
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), path, row_group_size=25)
+    whole, streamed = load([str(path)]).rows, load([str(path)], stream_from=0).rows
+    for place in (3, 50, 51, 20, 24, 25, 59, 0, 8, 1):
+        assert streamed[place] == whole[place]
+    one, other = iter(streamed), iter(streamed)
+    assert [next(one) for _ in range(9)] == whole[:9] and [next(other) for _ in range(30)] == whole[:30]
+    assert list(one) == whole[9:]
+
+
+def test_what_was_unpacked_goes_with_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines(*ROWS).encode()))
+    loaded = load([str(tmp_path / "a.jsonl.gz")], stream_from=0)
+    (tmp_path / "a.jsonl.gz").unlink()  # its contents stay readable, and lie in no folder
+    assert len(list(loaded.rows)) == 60
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
