@@ -59,7 +59,8 @@ def _match_chunk(
     chunk: Sequence[tuple[Conversation, list[TokenSequence]]], writer: Writer, train_on: str
 ) -> Iterator[Matched | Unmatched]:
     alone = [len(own) == 1 and own[0].encoder_ids is None for _, own in chunk]
-    texts = [writer.write(row.messages, row.tools) if one else None for (row, _), one in zip(chunk, alone, strict=True)]
+    written = iter(writer.write_rows([row for (row, _), one in zip(chunk, alone, strict=True) if one]))
+    texts = [next(written) if one else None for one in alone]
     places = _whole(writer, texts, [own[0].ids if one else None for (_, own), one in zip(chunk, alone, strict=True)])
     for (row, own), text, offsets in zip(chunk, texts, places, strict=True):
         if text is not None and offsets is not None:

@@ -124,11 +124,20 @@ class Writer:
             return None
         return str(text)
 
+    def write_rows(self, rows: Sequence[Conversation]) -> list[str | None]:
+        """The text of each row, as ``write`` gives it; those without tools in one call where none of them raises."""
+        bare = [[_fields(message, PLAIN) for message in row.messages] for row in rows if not row.tools]
+        try:
+            texts = iter(self.tokenizer.apply_chat_template(bare, chat_template=self.template, tokenize=False))
+        except RAISED:
+            return [self.write(row.messages, row.tools) for row in rows]
+        return [self.write(row.messages, row.tools) if row.tools else str(next(texts)) for row in rows]
+
     def turn(self, row: Conversation, place: int, text: str, *, form: Form) -> Turn:
         """Where assistant message ``place`` of a row stands in its text."""
         message = row.messages[place]
         pieces = _pieces(message)
-        prompt = self.write(row.messages[:place], row.tools, generation_prompt=True, form=form) or ""
+        prompt = self._prompt(row, place, text, pieces, form)
         if prompt and text.startswith(prompt):
             start = len(prompt)
         else:
@@ -149,6 +158,38 @@ class Writer:
             after = text.find(following[0], written) if following else -1
             end = len(text) if after < 0 else after
         return Turn(place, start, written, end, bool(ends))
+
+    def _prompt(self, row: Conversation, place: int, text: str, pieces: Sequence[str], form: Form) -> str:
+        """What a server sends before message ``place``; '' where the template raises.
+
+        Of messages that are a text and nothing else it is what stands around other texts, where the row's own text
+        begins so and goes on with the answer; else it is written.
+        """
+        before = row.messages[:place]
+        if pieces and not row.tools and all(map(_is_text_alone, before)):
+            around = self._around(tuple(message.role for message in before))
+            texts = [message.content or "" for message in before]
+            known = "".join(itertools.chain.from_iterable(zip(around, [*texts, ""], strict=True))) if around else ""
+            if known and text.startswith(known) and text[len(known) :].lstrip().startswith(pieces[0]):
+                return known
+        return self.write(before, row.tools, generation_prompt=True, form=form) or ""
+
+    def _around(self, roles: tuple[str, ...]) -> tuple[str, ...]:
+        """What the template writes around the texts of a prompt's messages with these roles; () where it does not write
+        each once, in order."""
+        if roles not in self.prompts:
+            words = [f"{WORDS[number % 2]} {number}." for number in range(len(roles))]
+            text = self.write([*map(Message, roles, words)], (), generation_prompt=True) or ""
+            parts = re.split("|".join(map(re.escape, words)), text)
+            found = [*itertools.chain.from_iterable(zip(parts, [*words, ""], strict=False))]
+            whole = len(parts) == len(roles) + 1 and "".join(found) == text
+            self.prompts[roles] = tuple(parts) if whole else ()
+        return self.prompts[roles]
+
+    @cached_property
+    def prompts(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+        """By roles, what stands around the texts of prompts."""
+        return {}
 
     def answers_hold_questions(self) -> bool:
         """Whether the template writes the user's text into the turn of the assistant."""
@@ -180,6 +221,12 @@ class Writer:
         while closing := next((token for token in self.closing if token and body.endswith(token)), None):
             body = body.removesuffix(closing).rstrip()
         return body
+
+
+def _is_text_alone(message: Message) -> bool:
+    """Whether a message is a role and a text."""
+    bare = message.reasoning_content is None and message.name is None and message.tool_call_id is None
+    return bool(message.content) and bare and not message.tool_calls
 
 
 def _end_of(messages: Sequence[Message], text: str) -> int:

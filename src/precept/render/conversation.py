@@ -12,9 +12,12 @@ from precept.render.fields import MARK, Form, Mark, Marker, Piece, call_argument
 from precept.render.probe import Probe, probe
 from precept.render.refused import RowRefused
 from precept.render.settings import SpecialTokensInText
+from precept.render.skeleton import Skeleton, find_skeleton, plain_roles, stand_ins
 from precept.render.tokens import matcher
 from precept.render.turns import Turn, TurnFinder
 from precept.types import Message
+
+MOST_SKELETONS = 4096
 
 
 class Layout(NamedTuple):
@@ -43,6 +46,7 @@ class ConversationRenderer:
         self._special = matcher(special_tokens)
         self._controls: dict[bool, re.Pattern[str]] = {}
         self._habits: dict[bool, tuple[Probe, TurnFinder]] = {}
+        self._skeletons: dict[tuple[tuple[str, ...], bool], Skeleton | None] = {}
 
     def habits(self, *, tools: bool) -> Probe:
         """What the template does beside tools or without, probed once."""
@@ -79,25 +83,45 @@ class ConversationRenderer:
         given = list(tools)
         habits, finder = self._known(bool(given))
         plain, text = self._plain(messages, given, add_generation_prompt)
-        prompting = add_generation_prompt or habits.appends_prompt
-        attempts = dict.fromkeys(((prompting, True), (add_generation_prompt, True), (add_generation_prompt, False)))
-        marker, stripped, pieces = self._marked(plain, given, text, list(attempts))
+        skeleton = None if given else self._skeleton(plain_roles(messages), add_generation_prompt)
+        placed = skeleton.place(messages, text) if skeleton else None
+        if skeleton and placed is not None:
+            marker, prompt, pieces = skeleton.marker, skeleton.prompt, placed
+        else:
+            marker, prompt, pieces = self._marked(plain, given, text, add_generation_prompt)
         self._refuse_vanished(messages, marker, pieces, habits)
-        turns = finder.find(text, messages, pieces, marker.marks, stripped[len(text) :])
+        turns = finder.find(text, messages, pieces, marker.marks, prompt)
         written = {piece.mark for piece in pieces}
         dropped = frozenset(
             mark.message for place, mark in enumerate(marker.marks) if mark.reasoning and place not in written
         )
         return Layout(text, turns, pieces, marker.marks, dropped, marker.arguments)
 
+    def _skeleton(self, roles: tuple[str, ...] | None, add_generation_prompt: bool) -> Skeleton | None:
+        """What stands around the texts of plain messages with these roles; None where the template has no such form."""
+        if roles is None:
+            return None
+        key = roles, add_generation_prompt
+        if key not in self._skeletons:
+            if len(self._skeletons) >= MOST_SKELETONS:
+                self._skeletons.clear()
+            messages = stand_ins(roles)
+            try:
+                plain, text = self._plain(messages, [], add_generation_prompt)
+                self._skeletons[key] = find_skeleton(text, *self._marked(plain, [], text, add_generation_prompt))
+            except RowRefused:
+                self._skeletons[key] = None
+        return self._skeletons[key]
+
     def _marked(
         self,
         plain: list[dict[str, Any]],
         tools: list[dict[str, Any]],
         text: str,
-        attempts: Sequence[tuple[bool, bool]],
+        add_generation_prompt: bool,
     ) -> tuple[Marker, str, list[Piece]]:
-        """The marked rendering: stripped it is the text, or the text and the generation prompt after it.
+        """The marks of a rendering whose rest is the text, or the text and the generation prompt after it; that prompt,
+        or ''; and the marked pieces.
 
         An attempt says whether the generation prompt is asked for and whether tool arguments are marked. Nearly
         always the first holds. The others serve templates whose body depends on the generation prompt and templates
@@ -106,7 +130,9 @@ class ConversationRenderer:
         area = next((area for area, marks in enumerate(MARK) if not marks.search(text)), None)
         if area is None:
             raise RowRefused("the row holds characters of both supplementary private use areas", code="marks-in-text")
-        for with_prompt, arguments in attempts:
+        prompting = add_generation_prompt or self.habits(tools=bool(tools)).appends_prompt
+        attempts = ((prompting, True), (add_generation_prompt, True), (add_generation_prompt, False))
+        for with_prompt, arguments in dict.fromkeys(attempts):
             marker = Marker(area, arguments=arguments)
             marked = marker.messages(plain)
             try:
@@ -115,7 +141,7 @@ class ConversationRenderer:
                 continue
             stripped, pieces = unmark(rendered, area)
             if stripped == text or (with_prompt and stripped.startswith(text)):
-                return marker, stripped, pieces
+                return marker, stripped[len(text) :], pieces
         raise RowRefused(
             f"the chat template '{self.template.name}' writes other text once marks stand around the row's fields, "
             "so its trained tokens cannot be told",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ from tests.tiny import BOS, CHATML, tiny_tokenizer
 
 from precept.prove.matched import Matched, Unmatched, match_conversations
 from precept.prove.proof import Proof
-from precept.prove.rendition import Writer
+from precept.prove.rendition import PLAIN, Writer
 from precept.prove.rows import (
     BosCheck,
     mask_equals_answer,
@@ -28,7 +29,7 @@ from precept.prove.rows import (
     vocabulary_covered,
 )
 from precept.records import text_digest
-from precept.render import Rendered, Renderer, RenderSettings
+from precept.render import Rendered, Renderer, RenderSettings, read_template, shipped_names
 from precept.types import Conversation, Message, Refusal, Row, Source, Text, ToolCall
 
 TODAY = datetime.date(2026, 1, 2)
@@ -239,3 +240,48 @@ def test_a_row_copied_from_the_evaluation_set_is_caught() -> None:
     assert not train_eval_disjoint(
         [Text("A b", ROWS[0].source)], [Text("a  B", ROWS[0].source)], text_digest=text_digest
     ).ok
+
+
+def test_rows_are_written_together_as_alone() -> None:
+    tools = ({"type": "function", "function": {"name": "f", "description": "", "parameters": {}}},)
+    rows = [*ROWS, conversation(("user", "hi"), ("assistant", "yes"), tools=tools), *ROWS[:2]]
+    raises = CHATML + "{% if messages[0].content == '日本' %}{{ raise_exception('no') }}{% endif %}"
+    for template in (CHATML, raises, read_template("alpaca")):  # the last raises on several turns
+        writer = Writer(tiny_tokenizer(), template, TODAY)
+        alone = [writer.write(row.messages, row.tools) for row in rows]
+        assert writer.write_rows(rows) == alone
+        assert writer.write_rows(rows[:1]) == alone[:1] and writer.write_rows([]) == []
+    assert None in alone
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_prompts_by_what_stands_around_texts_are_those_written(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = Writer(tiny_tokenizer(), read_template(name), TODAY)
+    texts = ["hi", " two ", "quokka 0.", "so?", "a\nb", "yes", "", "last"]
+    checked = 0
+    for start, count in itertools.product(range(3), (2, 6)):
+        row = conversation(*zip(["user", "assistant"] * 3, texts[start : start + count], strict=False))
+        text = writer.write(row.messages, ())
+        for place in range(1, count, 2) if text else ():  # some templates write one turn alone
+            quick = writer.turn(row, place, text, form=PLAIN)
+            with monkeypatch.context() as patch:
+                patch.setattr(Writer, "_around", lambda *given: ())
+                assert writer.turn(row, place, text, form=PLAIN) == quick
+            checked += 1
+    assert checked
+
+
+def test_a_header_that_depends_on_the_question_is_seen() -> None:
+    mark = "{% if '!' in messages[0].content %}>>{% endif %}"
+    template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+        f"{{% if m.role == 'assistant' %}}{mark}{{% endif %}}{{{{ m.content }}}}<|im_end|>\n{{% endfor %}}"
+        f"{{% if add_generation_prompt %}}<|im_start|>assistant\n{mark}{{% endif %}}"
+    )
+    writer = Writer(tiny_tokenizer(), template, TODAY)
+    for asked, header in (("go", ""), ("go!", ">>")):
+        row = conversation(("user", asked), ("assistant", "yes"))
+        text = writer.write(row.messages, ())
+        turn = writer.turn(row, 1, text, form=PLAIN)
+        assert text[: turn.start].endswith(f"<|im_start|>assistant\n{header}")
+        assert text[turn.start :].startswith("yes")

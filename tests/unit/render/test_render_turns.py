@@ -164,8 +164,12 @@ def test_a_template_without_terminator_is_told_of(renderer) -> None:
 
 
 def test_text_that_holds_private_use_characters_is_marked_in_the_other_area(renderer) -> None:
-    assert trained(renderer(CHATML), row(("user", "\U000f0003"), ("assistant", "a\U000f0000"))) == [
+    assert trained(renderer(CHATML), row(("user", " \U000f0003"), ("assistant", "a\U000f0000"))) == [
         "a\U000f0000<|im_end|>"
     ]
-    refusal = renderer(CHATML).explain(row(("user", "\U000f0003"), ("assistant", "\U00100000"))).refusal
+    refusal = renderer(CHATML).explain(row(("user", " \U000f0003"), ("assistant", "\U00100000"))).refusal
     assert refusal.code == "marks-in-text"
+    # Texts without outer blanks are found by what stands around them, and need no marks.
+    assert trained(renderer(CHATML), row(("user", "\U000f0003"), ("assistant", "\U00100000"))) == [
+        "\U00100000<|im_end|>"
+    ]
