@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import orjson
 from precept.types import IntArray, LongArray, Source, TokenSequence
 
 HEADER = 6
+SIZES = struct.Struct(f"={HEADER}i")
 READ_AHEAD = 1 << 20
 INDEX = np.dtype(
     [("start", np.int64), ("length", np.int32), ("trained", np.int32), ("place", np.int32), ("conversation", np.bool_)]
@@ -41,33 +43,25 @@ class Packed(NamedTuple):
 def pack(sequences: Sequence[TokenSequence], places: IntArray, conversations: Sequence[bool]) -> Packed:
     """Records of sequences; ``places`` are their rows, ``conversations`` whether these are conversations."""
     entries = np.zeros(len(sequences), INDEX)
-    parts: list[bytes] = []
-    done = 0
-    for number, sequence in enumerate(sequences):
-        record = _record(sequence)
-        entries[number] = (
-            done,
-            len(sequence.ids),
-            np.count_nonzero(sequence.weights),
-            places[number],
-            conversations[number],
-        )
-        parts.append(record)
-        done += len(record)
-    return Packed(b"".join(parts), entries)
+    records = [_record(sequence) for sequence in sequences]
+    entries["start"] = np.cumsum([0, *map(len, records)])[:-1]
+    entries["length"] = [len(sequence.ids) for sequence in sequences]
+    entries["trained"] = [np.count_nonzero(sequence.weights) for sequence in sequences]
+    entries["place"], entries["conversation"] = places, conversations
+    return Packed(b"".join(records), entries)
 
 
 def _record(sequence: TokenSequence) -> bytes:
     weights, encoder = sequence.weights, sequence.encoder_ids
-    ends = np.append(np.flatnonzero(weights[1:] != weights[:-1]) + 1, len(weights)).astype(np.int32)
+    changes = (weights[1:] != weights[:-1]).nonzero()[0].tolist()
+    ends = np.array([*(change + 1 for change in changes), len(weights)], np.int32)
     source = sequence.source
     texts = orjson.dumps([source.file, source.hash, source.licence, source.id])
     texts += b" " * (-len(texts) % 4)
+    read = b"" if encoder is None else encoder.astype(np.int32, copy=False).tobytes()
     sizes = (len(sequence.ids), len(ends), -1 if encoder is None else len(encoder), source.row, len(texts), 0)
-    header = np.array(sizes, np.int32)
-    arrays = [header, sequence.ids.astype(np.int32, copy=False), ends, weights[ends - 1].astype(np.float32, copy=False)]
-    arrays += [] if encoder is None else [encoder.astype(np.int32, copy=False)]
-    return b"".join([*(array.tobytes() for array in arrays), texts])
+    ids, kept = sequence.ids.astype(np.int32, copy=False), weights[ends - 1].astype(np.float32, copy=False)
+    return b"".join((SIZES.pack(*sizes), ids.tobytes(), ends.tobytes(), kept.tobytes(), read, texts))
 
 
 def _unpacked(data: memoryview) -> TokenSequence:
