@@ -1,7 +1,7 @@
 """Rows written once more, by transformers' own ``apply_chat_template`` and tokenizer, and where their answers stand.
 
 Nothing here is shared with the room that renders for training: answers are found from the prompts that transformers
-writes for each turn, not from marks, and offsets come from a second tokenisation.
+writes, not from marks, and offsets come from a second tokenisation.
 """
 
 from __future__ import annotations
