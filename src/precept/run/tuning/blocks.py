@@ -28,6 +28,7 @@ from precept.prove.rows import (
     tally_vocabulary,
 )
 from precept.prove.tally import Accounts, Masks, Openings, Shapes, Tally, Terminators, Vocabulary
+from precept.records.load import collector_paused
 from precept.render import Rendered, Renderer
 from precept.render.store import Packed, pack
 from precept.run.console import say
@@ -111,7 +112,8 @@ def in_blocks(work: Callable[[Sequence[Row], int, int], R], rows: Sequence[Row],
     """The results of ``work`` for the blocks of rows, in order, at most two a process at once."""
     cuts = [(start, min(start + BLOCK, len(rows))) for start in range(0, len(rows), BLOCK)]
     if processes == 1:
-        yield from (work(rows, start, stop) for start, stop in cuts)
+        with collector_paused():
+            yield from (work(rows, start, stop) for start, stop in cuts)
         return
     waiting: deque[Future[R]] = deque()
     done = 0
