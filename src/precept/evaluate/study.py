@@ -216,7 +216,8 @@ def find_mean(cells: Sequence[Scored]) -> Estimate:
     if len(runs) < 2 or max(runs) - min(runs) < NO_SPREAD:
         return Estimate(sum(runs) / len(runs), *items, items, runs, n)
     spread = over_seeds(runs)
-    return Estimate(spread["mean"], spread["low"], spread["high"], items, runs, n, len(runs) - 1)
+    low, high = max(0.0, spread["low"]), min(1.0, spread["high"])  # no score lies beyond
+    return Estimate(spread["mean"], low, high, items, runs, n, len(runs) - 1)
 
 
 def difference(axis: str, of: str, than: str, fixed: Mapping[str, str]) -> Contrast:

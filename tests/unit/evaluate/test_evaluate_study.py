@@ -87,13 +87,22 @@ def test_places_without_an_evaluation_are_found():
     assert len(missing) == 6 and {"size": "small", "cot": "without", "seed": "0"} in missing
 
 
+def test_the_interval_over_seeds_is_students():
+    runs = [
+        Scored({"seed": str(n)}, {"": Stratum((("t", "1"),), np.array([score]))}, "")
+        for n, score in enumerate((0.5, 0.52))
+    ]
+    mean = find_mean(runs)
+    # Standard deviation 0.02 / sqrt(2), over sqrt(2) runs 0.01, times 12.7062.
+    assert (mean.low, mean.high) == pytest.approx((0.51 - 0.127062, 0.51 + 0.127062), abs=1e-6)
+
+
 def test_a_point_is_the_mean_over_seeds_with_both_intervals():
     points = find_points(LAYOUT, CELLS)
     assert [(p.line, p.x) for p in points] == list(product(("small", "large"), ("with", "without")))
     mean = points[2].mean  # large, with: 0.75 and 0.5
     assert mean.runs == (0.75, 0.5) and mean.value == 0.625 and mean.n == 4 and mean.over == "runs"
-    # Standard deviation 0.25 / sqrt(2), over sqrt(2) runs 0.125, times 12.7062.
-    assert (mean.low, mean.high) == pytest.approx((0.625 - 1.588275, 0.625 + 1.588275), abs=1e-5)
+    assert (mean.low, mean.high) == (0, 1)  # 1.59 to either side, and no score lies beyond
     # Each item averaged over its seeds: 1, 1, 0.5, 0.
     assert mean.items == interval([1, 1, 0.5, 0])
 
