@@ -88,11 +88,8 @@ def test_places_without_an_evaluation_are_found():
 
 
 def test_the_interval_over_seeds_is_students():
-    runs = [
-        Scored({"seed": str(n)}, {"": Stratum((("t", "1"),), np.array([score]))}, "")
-        for n, score in enumerate((0.5, 0.52))
-    ]
-    mean = find_mean(runs)
+    strata = [Stratum((("t", "1"),), np.array([score])) for score in (0.5, 0.52)]
+    mean = find_mean([Scored({"seed": str(seed)}, {"": own}, "") for seed, own in enumerate(strata)])
     # Standard deviation 0.02 / sqrt(2), over sqrt(2) runs 0.01, times 12.7062.
     assert (mean.low, mean.high) == pytest.approx((0.51 - 0.127062, 0.51 + 0.127062), abs=1e-6)
 

@@ -121,7 +121,7 @@ def test_the_table_of_scores_has_a_row_a_mean_with_both_intervals():
     assert table.columns == ("cot", "tasks", "exact_match, %", "95 % interval", "over items alone", "runs", "items")
     # With chains, 4 tasks: 3 and 4 of 10 right: 35.0, and 12.7062 * 7.0711 / sqrt(2) = 63.5 to both sides.
     first = table.rows[0]
-    assert first[:4] == ("with", "4", "35.0", "-28.5 to 98.5") and first[5:] == ("2", "10") and len(table.rows) == 6
+    assert first[:4] == ("with", "4", "35.0", "0.0 to 98.5") and first[5:] == ("2", "10") and len(table.rows) == 6
 
 
 def test_the_table_of_claims_tells_difference_p_and_verdict():
@@ -171,13 +171,13 @@ def test_markdown_has_the_sentences_figures_and_tables():
     text = markdown_page(STUDY, ["figure-1.svg"])
     assert text.startswith("# A title\n\nOf 3 claims ") and "\n- Here, with 2 seeds and 10 items, cot 'with'" in text
     assert "](figure-1.svg)" in text and "![exact_match in per cent by tasks, a line for each cot." in text
-    assert "\n| with | 4 | 35.0 | -28.5 to 98.5 | " in text and "\n| --- | --- | ---: | ---: |" in text
+    assert "\n| with | 4 | 35.0 | 0.0 to 98.5 | " in text and "\n| --- | --- | ---: | ---: |" in text
 
 
 def test_a_figure_is_told_in_words():
     told = describe(STUDY, STUDY.panels[0])
     assert told.startswith(
-        "exact_match in per cent by tasks, a line for each cot. cot with, 4: 35.0 (-28.5 to 98.5), 16: "
+        "exact_match in per cent by tasks, a line for each cot. cot with, 4: 35.0 (0.0 to 98.5), 16: "
     )
 
 
