@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Row]] = {
     "images-not-supported": (CHATML, {}, asked("a", images=("a.png",))),
     "lengths-differ": (CHATML, {}, ids(3, weights=2)),
     "marks-change-text": (MEASURES, {}, asked("a")),
-    "marks-in-text": (CHATML, {}, asked("\U000f0000\U00100000")),
+    "marks-in-text": (CHATML, {}, asked(" \U000f0000\U00100000")),
     "nothing-trained": (CHATML, {}, asked("a", train=False)),
     "over-length": (CHATML, {"max_length": 3}, asked("a")),
     "row-too-complex": (CHATML, {}, asked("<think>a" * 2**15)),  # each "a" has a place of its own

@@ -210,7 +210,7 @@ def test_running_out_of_memory_while_loading_names_the_weights_and_what_to_chang
         raise MemoryError
     assert stopped.value.code == "out-of-memory"
     assert "does not suffice for the weights of the model" in str(stopped.value)
-    assert "gradient_checkpointing=true saves about" in stopped.value.do
+    assert "adapter=lora saves about" in stopped.value.do
     assert "max_tokens_per_forest" not in stopped.value.do  # there is no forest yet
 
 
