@@ -47,11 +47,15 @@ class ParquetStream(RecordStream):
 
     def _read_group(self, group: int) -> Iterator[Any]:
         """The blocks of a row group; one page of each column is in memory at a time."""
+        import pyarrow
         import pyarrow.parquet
 
-        with self.file.open() as file, pyarrow.parquet.ParquetFile(file, pre_buffer=False) as opened:
-            # one thread: this may be a process that was forked
-            yield from opened.iter_batches(BLOCK, row_groups=[group], use_threads=False)
+        try:
+            with self.file.open() as file, pyarrow.parquet.ParquetFile(file, pre_buffer=False) as opened:
+                # one thread: this may be a process that was forked
+                yield from opened.iter_batches(BLOCK, row_groups=[group], use_threads=False)
+        except pyarrow.ArrowException:
+            raise NotStreamed from None  # a damaged page; found when the file is first looked through
 
 
 def open_parquet(name: str, file: FileOnDisk) -> ParquetStream:

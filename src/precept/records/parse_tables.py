@@ -54,7 +54,7 @@ def parse_parquet(path: str, data: bytes) -> RawRows:
         raise MissingExtra("pyarrow", "data", wanted_for=f"reading {path}") from None
     try:
         records: list[Any] = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:  # a damaged page is an OSError
         raise FileProblem("bad-table", f"not parquet: {str(error).splitlines()[0]}") from None
     if not records:
         raise FileProblem("empty-file", "empty: the table has no rows")

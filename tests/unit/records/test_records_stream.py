@@ -145,6 +145,17 @@ def test_parquet_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(one) == whole[9:]
 
 
+def test_a_damaged_page_of_parquet_is_told_as_of_the_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), path, compression="gzip")
+    data = bytearray(path.read_bytes())
+    data[4:400] = b"\xff" * 396  # its footer stays whole
+    path.write_bytes(data)
+    whole, streamed = load([str(path)]), load([str(path)], stream_from=0)
+    assert streamed.files == whole.files
+    assert [refusal.code for refusal in whole.files[0].refused] == ["bad-table"]
+
+
 def test_what_was_unpacked_goes_with_its_rows(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines(*ROWS).encode()))
     loaded = load([str(tmp_path / "a.jsonl.gz")], stream_from=0)
