@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from precept.errors import InputError
 from precept.models.folder import resolve_model
-from precept.records.files import find_files, split_limit
+from precept.records.files import find_files, sha256_of, split_limit
 from precept.records.instructions import Maker
 from precept.run.recipe.step_kinds import DataKeys
 from precept.run.settings import Where, explain_invalid, refuse_truths, unknown_key
@@ -100,13 +100,10 @@ def _contents(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            return sha256_of(file)
     except OSError as error:
         raise InputError(
             f"cannot be opened: {error.strerror}", code="unreadable-path", where=str(path), do="check its permissions"
         ) from None
-    return digest.hexdigest()
