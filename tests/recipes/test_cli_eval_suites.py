@@ -211,6 +211,21 @@ def test_both_turns_are_answered_and_written_for_the_judge(base: Path, data: Pat
     assert items(tmp_path / "again", "base.mt_bench.answers.jsonl") == lines  # drawn with the same seed
 
 
+def test_the_stored_prompt_of_two_turns_is_the_dialogue_that_was_sent(base: Path, data: Path, tmp_path: Path) -> None:
+    strict = tmp_path / "strict.jinja"  # as of Gemma and Mistral: user and assistant take turns
+    strict.write_text(
+        "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('Conversation roles must alternate') }}{% endif %}"
+        "[{{ m.role }}]{{ m.content }}<|endoftext|>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    words = ("--suite", "mt_bench", "--max-new-tokens", "4", "--chat-template", strict)
+    document = evaluate(base, data, tmp_path / "out", *words)
+    for item in items(tmp_path / "out", document["item_files"][0]):
+        first = item["turns"][0]
+        wanted = f"[user]Why?<|endoftext|>[assistant]{first}<|endoftext|>[user]Say it shorter.<|endoftext|>[assistant]"
+        assert item["prompt"] == wanted
+
+
 def test_the_bundled_world_is_a_suite_without_files(base: Path, tmp_path: Path) -> None:
     words = ("--suite", "knowledge", "--limit", "1", "--max-new-tokens", "2")
     document = evaluate(base, tmp_path / "absent", tmp_path / "out", *words)

@@ -55,22 +55,23 @@ def evaluate(
     items: Sequence[Item],
     task: Task,
     *,
-    prompt_text: Callable[[Item], str],
+    prompt_text: Callable[[Item, Dialogue], str],
     answer: Callable[[Sequence[Item]], Sequence[Dialogue]] | None = None,
     choose: Callable[[Sequence[Item]], list[Choice]] | None = None,
     split: Split | None = None,
 ) -> list[ItemResult]:
     """One result an item, in order. A task of kind ``choice`` needs ``choose``, any other ``answer``; ``split`` is the
-    tokenizer of a score that needs one."""
+    tokenizer of a score that needs one. ``prompt_text`` tells what was read before the last answer, from the answers
+    of the item's earlier turns."""
     if task.kind == "choice":
         assert choose is not None, "a choice task needs a chooser"
         return [
-            _score_choice(item, task, choice, prompt_text(item))
+            _score_choice(item, task, choice, prompt_text(item, ()))
             for item, choice in zip(items, choose(items), strict=True)
         ]
     assert answer is not None, "a task whose answers are generated needs someone who answers"
     return [
-        _score_answers(item, task, dialogue, prompt_text(item), split)
+        _score_answers(item, task, dialogue, prompt_text(item, dialogue[:-1]), split)
         for item, dialogue in zip(items, answer(items), strict=True)
     ]
 

@@ -38,7 +38,7 @@ def answer(*texts, family="references", items=ITEMS):
     return evaluate(
         items,
         load_task(family),
-        prompt_text=lambda item: f"User: {item.messages[-1].content}",
+        prompt_text=lambda item, _: f"User: {item.messages[-1].content}",
         answer=lambda asked: [said(text) for _, text in zip(asked, texts, strict=True)],
     )
 
@@ -101,7 +101,7 @@ def test_choice_tasks_score_the_chosen_option():
         Choice((-3.0, -1.9, -2.0), (1, 1, 1), (3, 1, 4)),
         Choice((), refused="prompt with option of 9 tokens ..."),
     ]
-    right, refused = evaluate(items, load_task("choice"), prompt_text=lambda _: "Sky?", choose=lambda _: choices)
+    right, refused = evaluate(items, load_task("choice"), prompt_text=lambda *_: "Sky?", choose=lambda _: choices)
     assert right.output == "blue"
     assert right.scores == {"accuracy": 1.0, "accuracy_normalized": 0.0}
     assert right.option_logps == {"rot": -3.0, "blue": -1.9, "grün": -2.0}
@@ -154,7 +154,12 @@ def test_answers_for_a_judge_are_scored_by_whether_they_ended():
     items = [Item("81", "mt_bench", (Message("user", "Write."), Message("user", "Again.")), (), category="writing")]
     task = load_task("mt_bench")
     turns = [[Generation((1,), "First.", True), Generation((1,), "Second, cut off", False)]]
-    (found,) = evaluate(items, task, prompt_text=lambda _: "Write.", answer=lambda _: turns)
+
+    def tell(item, said):
+        return " ".join(["Write.", *(generation.text for generation in said), "Again."])
+
+    (found,) = evaluate(items, task, prompt_text=tell, answer=lambda _: turns)
+    assert found.prompt == "Write. First. Again."  # the second turn was asked after the first answer
     assert found.scores == {"ended": 0.0}
     assert (found.turns, found.output, found.category) == (("First.", "Second, cut off"), "Second, cut off", "writing")
 

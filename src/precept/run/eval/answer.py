@@ -105,7 +105,7 @@ def _answer_rest(
         found = evaluate(
             block,
             task,
-            prompt_text=lambda item: model.prompt_text(item, task),
+            prompt_text=lambda item, said: model.prompt_text(item, task, said),
             answer=lambda items: model.answer(items, task, seed=own.seed, progress=progress.inside),
             choose=lambda items: model.choose(items, task),
             split=split,

@@ -29,17 +29,16 @@ class AskedModel:
     model: OpenedModel
     has_template: bool
 
-    def prompt_text(self, item: Item, task: Task) -> str:
-        """What the model reads."""
-        if self._in_chat(task):
-            return self.model.renderer.prompt_text(item.messages, item.tools)
-        return item.text
+    def prompt_text(self, item: Item, task: Task, said: Sequence[Generation] = ()) -> str:
+        """What the model reads after it has ``said`` answers to the item's first user turns."""
+        messages, text = _asked(item, said, _turns(item, task))
+        return self.model.renderer.prompt_text(messages, item.tools) if self._in_chat(task) else text
 
     def answer(
         self, items: Sequence[Item], task: Task, *, seed: int, progress: Progress | None
     ) -> list[list[Generation]]:
         """What is generated for each item, a text for each of its user turns."""
-        turns = [_user_turns(item) if task.kind == "answers" else 1 for item in items]
+        turns = [_turns(item, task) for item in items]
         said: list[list[Generation]] = [[] for _ in items]
         for turn in range(max(turns)):
             asked = [place for place, count in enumerate(turns) if turn < count and not _refused(said[place])]
@@ -70,11 +69,8 @@ class AskedModel:
         return task.chat and self.has_template
 
     def _prompt(self, item: Item, task: Task, said: Sequence[Generation], turns: int) -> IntArray:
-        messages = item.messages if turns == 1 else _dialogue(item.messages, said)
-        if self._in_chat(task):
-            return self.model.renderer.prompt_ids(messages, item.tools)
-        text = item.text if turns == 1 else "\n\n".join(message.content or "" for message in messages)
-        return self._plain.encode(text)
+        messages, text = _asked(item, said, turns)
+        return self.model.renderer.prompt_ids(messages, item.tools) if self._in_chat(task) else self._plain.encode(text)
 
     def _generate(
         self, prompts: Sequence[IntArray], items: Sequence[Item], task: Task, progress: Progress | None, seed: str
@@ -121,8 +117,17 @@ def open_asked(name: str, *, chat_template: str | None, fallback_template: str |
     return AskedModel(model, has_template)
 
 
-def _user_turns(item: Item) -> int:
-    return max(1, sum(message.role == "user" for message in item.messages))
+def _turns(item: Item, task: Task) -> int:
+    """How many answers an item gets: one to each user turn where they are for a judge."""
+    return max(1, sum(message.role == "user" for message in item.messages)) if task.kind == "answers" else 1
+
+
+def _asked(item: Item, said: Sequence[Generation], turns: int) -> tuple[tuple[Message, ...], str]:
+    """The messages before the next answer, and the plain text of them."""
+    if turns == 1:
+        return item.messages, item.text
+    messages = _dialogue(item.messages, said)
+    return messages, "\n\n".join(message.content or "" for message in messages)
 
 
 def _dialogue(messages: Sequence[Message], said: Sequence[Generation]) -> tuple[Message, ...]:
