@@ -90,11 +90,12 @@ def renumber(item: Item, *, seed: int) -> Item:
     """Other numbers of as many digits in a question that is one sum or product of whole numbers, and its new answer.
 
     Only where it is safe: the question holds one expression of +, -, * and brackets and no other digit, and its value
-    is the one reference. Word problems come back as they are: which of their numbers decide cannot be told.
+    is the one reference. Word problems come back as they are: which of their numbers decide cannot be told; so do
+    items with options, which would have to change with the answer.
     """
     question = item.asks
     found = [match for match in _EXPRESSION.finditer(question) if _OPERATOR.search(match[0])]
-    if len(found) != 1 or len(item.references) != 1:
+    if len(found) != 1 or len(item.references) != 1 or item.options:
         return item
     expression, before, after = found[0][0], question[: found[0].start()], question[found[0].end() :]
     glued = re.search(r"[\w.]\d\Z", before + expression[0]) or re.match(r"\d\w", expression[-1] + after)
