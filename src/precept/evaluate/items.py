@@ -20,7 +20,8 @@ class Item:
     """One question. ``messages`` end before the answer; any of ``references`` is right. ``options`` are for choice
     tasks, whose references are among them. ``id`` is the row's own, else file and row.
 
-    ``text`` is the question for a model without a chat template, and ``endings`` what each option adds to it.
+    ``text`` is the question for a model without a chat template, up to where an option begins, and ``endings`` what
+    each option adds to it.
     ``category`` is the task that the row itself names; ``checks`` are what a program verifies of the answer.
     ``question`` is what the row asks, where a layout put it among other text; else the messages are the row's own.
     """
@@ -102,12 +103,14 @@ def _item(row: Conversation, task: Task, shots: Shots) -> Item:
     question = ""
     if task.layout is None:
         text = "\n\n".join(message.content or "" for message in messages)
-        endings = tuple(option if text[-1:].isspace() else f"\n\n{option}" for option in options)
+        text += "\n\n" if task.kind == "choice" and not text[-1:].isspace() else ""
+        endings = options
     else:
         question = _only_text(row, messages)
         text = lay_out(task.layout, question, name=shots.name, instruction=shots.instruction, examples=shots.examples)
         messages = (Message("user", text.strip()),)
         endings = tuple(end_with(task.layout, option, option) for option in options)
+        text, endings = _move_lead(text, endings, task.layout.answer.partition("{")[0].rstrip(" "))
     return Item(
         id=row.source.id or f"{Path(row.source.file).name}:{row.source.row}",
         task=task.name if task.data or not row.task else row.task,
@@ -121,6 +124,14 @@ def _item(row: Conversation, task: Task, shots: Shots) -> Item:
         checks=row.checks,
         question=question,
     )
+
+
+def _move_lead(text: str, endings: tuple[str, ...], lead: str) -> tuple[str, tuple[str, ...]]:
+    """Put what the layout writes before every answer behind the question: it is no part of an option. A blank stays,
+    since tokenizers join it to the word that follows."""
+    if endings and lead and all(ending.startswith(lead) for ending in endings):
+        return text + lead, tuple(ending.removeprefix(lead) for ending in endings)
+    return text, endings
 
 
 def _conversation(row: Row) -> Conversation:

@@ -48,7 +48,8 @@ class Metric:
     score: str
     extract: str = "none"
     normalization: Literal["none", "tokens", "characters"] = "none"
-    """What an option's log-probability is divided by before options are compared."""
+    """What an option's log-probability is divided by before options are compared: its own tokens or characters,
+    without what stands between question and answer."""
 
 
 @dataclass(frozen=True, config=_KNOWN_KEYS_ONLY)

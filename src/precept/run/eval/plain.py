@@ -35,8 +35,9 @@ class PlainText:
     def encode_pair(self, text: str, ending: str) -> TokenSequence:
         """A text and what follows it, with weight on the tokens of what follows.
 
-        Both are tokenised as one text, in which blanks at the end of the first belong to the second; a token over the
-        border is the second's. lm-evaluation-harness does the same, but for tokens over the border.
+        Both are tokenised as one text, in which blanks at the end of the first belong to the second; line feeds there
+        are the first's, and a token over the border is the second's. lm-evaluation-harness counts the tokens of the
+        first part alone instead.
         """
         bare = text.rstrip(" ")
         ending = text[len(bare) :] + ending
@@ -44,24 +45,30 @@ class PlainText:
             target = self._ids(ending.lstrip())
             weights = np.repeat(np.array([0, 1], np.float32), [1, len(target)])
             ids = np.array([self.start_id, *target], np.int32)
-            return TokenSequence(ids, weights, SOURCE, encoder_ids=self.encode(bare))
-        whole, first = self.encode(bare + ending), self.encode(bare)
-        shared = min(len(first), len(whole) - 1)
-        border = next((place for place in range(shared) if whole[place] != first[place]), shared)
-        weights = np.zeros(len(whole), np.float32)
+            return TokenSequence(ids, weights, SOURCE, encoder_ids=self.encode(bare.rstrip()))
+        tokens = self._tokens(bare + ending)
+        ids = [*self.encoder.prefix_ids, *(index for index, _ in tokens)]
+        before = sum(end <= len(bare) for _, end in tokens)
+        border = min(len(self.encoder.prefix_ids) + before, len(ids) - 1)
+        weights = np.zeros(len(ids), np.float32)
         weights[max(border, 1) :] = 1.0  # nothing stands before the first token to predict it from
-        return TokenSequence(whole, weights, SOURCE)
+        return TokenSequence(np.array(ids, np.int32), weights, SOURCE)
 
     @cached_property
     def _special(self) -> Any:
         return matcher(self.encoder.special_tokens)
 
     def _ids(self, text: str) -> list[int]:
+        return [index for index, _ in self._tokens(text)]
+
+    def _tokens(self, text: str) -> list[tuple[int, int]]:
+        """The id of each token and where it ends in the text; all tokens of one character end with it."""
         literals = [match.span() for match in self._special.finditer(text)]
         if not literals:
-            return [int(index) for index in self.encoder.ids(text)]
+            (found,) = self.encoder.batch([text])
+            return [(index, end) for index, (_, end) in zip(found.ids, found.offsets, strict=True)]
         try:
-            return [int(index) for index in self.encoder.encode_pieces(text, literals, [])[0].ids]
+            return [(index, end) for index, _, end in self.encoder.encode_pieces(text, literals, [])[1]]
         except RowRefused as refused:
             raise InputError(refused.reason, code=refused.code, do="change the text") from None
 
