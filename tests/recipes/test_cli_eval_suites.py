@@ -12,7 +12,7 @@ from tests.command_line import precept, write_rows
 from tests.tiny import CHATML, tiny_model_folder, tiny_tokenizer
 
 from precept.errors import InputError
-from precept.evaluate import ItemResult
+from precept.evaluate import ItemResult, load_task
 from precept.evaluate.manifest import check_manifest
 from precept.evaluate.suite import load_suite
 from precept.run.eval.answer import Contender, own_template
@@ -242,8 +242,20 @@ def test_a_model_with_a_template_is_asked_through_it_unless_told_otherwise(data:
     assert own_template(model) == CHATML
     for word, start in (("--chat", "<|im_start|>user\nWhy?"), ("--plain", "Why?")):
         words = ("--suite", "vicuna80", "--max-new-tokens", "2", word)
-        evaluate(model, data, tmp_path / word, *words)
+        document = evaluate(model, data, tmp_path / word, *words)
+        assert document["asked"]["vicuna80"]["chat"] == (word == "--chat") == (document["chat_template"] is not None)
         assert items(tmp_path / word, "chat.vicuna80.items.jsonl")[0]["prompt"].startswith(start)
+
+
+def test_a_model_without_a_template_is_said_to_be_asked_in_plain_text(base: Path, data: Path, tmp_path: Path) -> None:
+    tuned = tiny_model_folder(tmp_path / "chat", tokenizer=tiny_tokenizer(chat_template=CHATML))
+    words = ("--suite", "vicuna80", "--max-new-tokens", "2")
+    document = evaluate(base, data, tmp_path / "out", *words, "--against", tuned)
+    assert load_task("vicuna80").chat and document["asked"]["vicuna80"]["chat"] is False
+    assert document["chat_template"] is None and document["against"]["chat_template"]
+    assert document["against"]["asked"] == {"vicuna80": {"chat": True}}
+    assert precept("report", tmp_path / "out").code == 0
+    assert f"plain text; {tuned}: chat template" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_base_model_is_compared_with_the_template_of_the_tuned_one(base: Path, tmp_path: Path) -> None:

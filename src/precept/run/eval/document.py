@@ -18,13 +18,15 @@ Results = Sequence[tuple[Asked, Sequence[ItemResult]]]
 """Every task with its results, in order."""
 
 
-def score_document(results: Results, *, against: Results | None = None, suite: Suite | None = None) -> dict[str, Any]:
+def score_document(
+    results: Results, *, in_chat: bool, against: Results | None = None, suite: Suite | None = None
+) -> dict[str, Any]:
     """``{suite?, tasks, overall, difference?, p_holm?, verdict?, task_differences?, counts, parts?, asked}``.
 
     ``suite`` is the unweighted mean over the tasks of each group, ``parts`` the scores by the length of the reference
     where a task wants them, ``verdict`` says better, worse or undecided of each difference by its own p, ``p_holm`` is
     corrected for all metrics, in ``task_differences`` for all tasks and metrics, and ``asked`` tells how each task was
-    asked.
+    asked. ``in_chat`` says that the model has a chat template, through which it is asked where a task wants that.
     """
     merged = _merged(results)
     others = None if against is None else _merged(against)
@@ -44,7 +46,7 @@ def score_document(results: Results, *, against: Results | None = None, suite: S
         for asked, own in results
         if asked.task.bins
     }
-    return {**document, **({"parts": parts} if parts else {}), "asked": {a.task.name: _asked(a) for a, _ in results}}
+    return {**document, **({"parts": parts} if parts else {}), "asked": {a.task.name: _asked(a, in_chat) for a, _ in results}}
 
 
 def _merged(results: Results) -> dict[str, list[ItemResult]]:
@@ -86,7 +88,7 @@ def _templates(results: Results) -> dict[str, Any]:
     return found
 
 
-def _asked(asked: Asked) -> dict[str, Any]:
+def _asked(asked: Asked, in_chat: bool) -> dict[str, Any]:
     task = asked.task
     found: dict[str, Any] = {
         "group": asked.group,
@@ -94,7 +96,7 @@ def _asked(asked: Asked) -> dict[str, Any]:
         "version": task.version,
         "kind": task.kind,
         "prompt": task.prompt,
-        "chat": task.chat,
+        "chat": task.chat and in_chat,
         "shots": task.shots,
         "examples": list(asked.examples),
         "max_new_tokens": task.max_new_tokens,

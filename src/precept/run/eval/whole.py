@@ -36,8 +36,15 @@ class Answered:
         return [result for _, own in self.results for result in own]
 
     def facts(self) -> dict[str, Any]:
-        """What the document says of either model beside its scores."""
-        return {"model": self.contender.name, "model_hash": self.contender.hash}
+        """What the document says of either model beside its scores. ``chat_template`` is the hash of the template that
+        it was asked through, None where every task was asked in plain text."""
+        template = self.contender.settings()["chat_template"] if self.in_chat else None
+        return {"model": self.contender.name, "model_hash": self.contender.hash, "chat_template": template}
+
+    @property
+    def in_chat(self) -> bool:
+        """Whether a task was asked through a chat template."""
+        return self.contender.template is not None and any(asked.task.chat for asked in self.plan.asked)
 
     def rest(self, output: Path, *, other: Answered | None = None) -> dict[str, Any]:
         """Variants, repeats and files."""
@@ -59,10 +66,10 @@ def whole_document(
     """The scores of the first model with all that depends on them, and those of the second one under ``against``."""
     ours, other = answered[0], answered[1] if len(answered) > 1 else None
     theirs = None if other is None else other.results
-    document = {**ours.facts(), **score_document(ours.results, against=theirs, suite=suite)}
+    document = {**ours.facts(), **score_document(ours.results, in_chat=ours.in_chat, against=theirs, suite=suite)}
     if other is not None:
-        own = score_document(other.results, suite=suite)
-        own.pop("asked")
+        own = score_document(other.results, in_chat=other.in_chat, suite=suite)
+        own["asked"] = {name: {"chat": entry["chat"]} for name, entry in own["asked"].items()}  # else as with ours
         document["against"] = {**other.facts(), **own, **other.rest(output)}
     if searched is not None:
         items = None if other is None else other.items

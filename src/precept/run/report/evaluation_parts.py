@@ -13,7 +13,7 @@ from precept.run.report.training import show_setting
 
 Document = Mapping[str, Any]
 HREFS = Mapping[str, str | None]
-TOLD = ("model_hash", "date", "seed", "scope")
+TOLD = ("model_hash", "chat_template", "date", "seed", "scope")
 COUNTED = {
     "too_long": "longer than the context, scored wrong",
     "empty": "empty",
@@ -110,7 +110,7 @@ def read_tables(result: Document) -> Iterator[Table]:
         yield Table("Repeated runs", told, columns, tuple(_spreads(repeats["tasks"])))
     if asked := result.get("asked"):
         columns = ("task", "kind", "shots", "prompt", "most tokens", "answers read by", "version", "data and hash")
-        yield Table("How each task was asked", "", columns, tuple(_asked(asked)), folded=True)
+        yield Table("How each task was asked", "", columns, tuple(_asked(asked, result.get("against", {}))), folded=True)
 
 
 def _spreads(tasks: Document) -> Iterator[tuple[str, ...]]:
@@ -122,13 +122,14 @@ def _spreads(tasks: Document) -> Iterator[tuple[str, ...]]:
             yield task, metric, mean, f"{low} to {high}", *rest
 
 
-def _asked(asked: Document) -> Iterator[tuple[str, ...]]:
+def _asked(asked: Document, against: Document) -> Iterator[tuple[str, ...]]:
     for name, task in asked.items():
+        form, other = _form(task["chat"]), _form(against.get("asked", {}).get(name, task)["chat"])
         yield (
             name,
             task["kind"],
             str(task["shots"]),
-            "chat template" if task["chat"] else "plain text",
+            form if form == other else f"{form}; {model_of(against)}: {other}",
             str(task["max_new_tokens"]),
             "; ".join(f"{metric}: {rule['extract']}" for metric, rule in task["metrics"].items()),
             str(task["version"]),
@@ -136,12 +137,20 @@ def _asked(asked: Document) -> Iterator[tuple[str, ...]]:
         )
 
 
+def _form(chat: bool) -> str:
+    return "chat template" if chat else "plain text"
+
+
+def _told(value: object) -> str:
+    return "none: asked in plain text" if value is None else str(value)
+
+
 def read_facts(files: RunFiles, result: Document) -> Facts:
     """What was asked by what, what could not be asked, and what else a recipe's step had set."""
     facts = {"model": model_of(result)}
     if "against" in result:
         facts["compared with"] = model_of(result["against"])
-    facts |= {key.replace("_", " "): str(result[key]) for key in TOLD if key in result}
+    facts |= {key.replace("_", " "): _told(result[key]) for key in TOLD if key in result}
     if versions := result.get("versions"):
         facts["versions"] = ", ".join(f"{name} {version}" for name, version in versions.items())
     for key, name in COUNTED.items():
