@@ -24,6 +24,7 @@ Split = Callable[[str], list[str]]
 """A tokenizer: text to tokens."""
 
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")
+_ONE_LETTER = re.compile(r"[\W_]*([A-Za-z])[\W_]*")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -89,11 +90,24 @@ def same_text(prediction: str, reference: str) -> float:
 def same_start(prediction: str, reference: str) -> float:
     """1 where the normalised prediction is the reference or goes on after it: "(A) the red book" for "(A)",
     "Yes, because ..." for "yes". A reference of punctuation alone is compared as it is, without blanks
-    and one final period."""
-    expected = normalize_answer(reference)
+    and one final period.
+
+    A reference that is one letter, the name of an option, is no word of a sentence: it counts in brackets, or in its
+    own case with punctuation or the end behind it. "A mixture" is not "A", and "I am not sure" not "I".
+    """
+    expected, given = normalize_answer(reference), normalize_answer(prediction)
     if not expected:
         return float("".join(prediction.split()).removesuffix(".") == "".join(reference.split()))
-    return float(f"{normalize_answer(prediction)} ".startswith(f"{expected} "))
+    if letter := _ONE_LETTER.fullmatch(reference):
+        return float(given == expected or bool(_names_letter(letter[1]).match(prediction)))
+    return float(f"{given} ".startswith(f"{expected} "))
+
+
+@functools.lru_cache(maxsize=64)
+def _names_letter(letter: str) -> re.Pattern[str]:
+    in_brackets = rf"(?i:[(\[]{letter}[)\]])"
+    before_punctuation = rf"{letter}(?=[^\w\s'’/&-]|\s*$|[ \t]*\n|[ \t]+[-–—(:=])"
+    return re.compile(rf"[\W_]*?(?:{in_brackets}|{before_punctuation})")
 
 
 def label_match(prediction: str, reference: str, *, labels: Sequence[str]) -> float:

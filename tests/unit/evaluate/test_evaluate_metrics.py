@@ -112,6 +112,15 @@ def test_same_start_takes_an_answer_that_goes_on_in_whole_words():
     assert same_start("not entailment", "entailment") == 0.0
 
 
+@pytest.mark.parametrize("reference", ["A", "(A)", "A."])
+def test_same_start_takes_a_letter_as_the_name_of_an_option_and_not_as_a_word(reference):
+    named = ("A", "(A)", "A.", "A) red", "(a) red", "**A** since", "A: red", "A, because", "A - red", "$A$", "a", "[A]")
+    assert [text for text in named if not same_start(text, reference)] == []
+    words = ("A mixture, so (C)", "a function of x, which is (B)", "A-level", "A's", "A and B", "(B) A.", "Apple", "")
+    assert [text for text in words if same_start(text, reference)] == []
+    assert same_start("I am not sure.", "I") == same_start("I'm not sure.", "I") == 0.0
+
+
 def test_same_start_reads_a_reference_of_brackets():
     assert same_start(") ] }.", ") ] }") == same_start(")]}", ") ] }") == 1.0
     assert same_start(") }", ") ] }") == same_start("", ") ] }") == 0.0
