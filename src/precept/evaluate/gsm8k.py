@@ -43,10 +43,10 @@ def gsm8k(output: str) -> str:
 
 
 def mgsm(output: str) -> str:
-    """The number after the first "The answer is", or its like in another language of MGSM, in any case; without commas
+    """The number after the last "The answer is", or its like in another language of MGSM, in any case; without commas
     and currency, nothing where there is none."""
-    found = _AFTER_PHRASE.search(output)
-    return _plain(found[1]) if found else ""
+    found = _AFTER_PHRASE.findall(output)
+    return _plain(found[-1]) if found else ""
 
 
 def last_number(output: str) -> str:

@@ -73,7 +73,7 @@ def test_numbers_of_a_solution(output, strict, last):
         ("Zuerst 5.\nDie Antwort lautet 11.", "11"),
         ("La respuesta es: $1,000", "1000"),
         ("答案是 11。", "11"),
-        ("Jibu ni 11. Jibu ni 12.", "11"),
+        ("Jibu ni 11. Jibu ni 12.", "12"),  # a step may be stated, too: the last one counts
         ("the ANSWER is 3", "3"),
         ("Ответ — 29.", "29"),
         ("11", ""),
