@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ SUITES = tuple(sorted(path.stem for path in STOCK.glob("*.yaml")))
 NOT_FILES = ("hf:", "bundled:")
 """How data begins that no folder holds: data sets of the hub, and levels of the bundled world."""
 
+_BRACED = re.compile(r"\{(.*?)\}")
 _KNOWN_KEYS_ONLY = ConfigDict(extra="forbid")
 Patterns = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
@@ -87,9 +89,35 @@ def load_suite(path_or_name: str) -> Suite:
         suite = TypeAdapter(Suite).validate_python({**values, **file.values, "path": path})
     except ValidationError as error:
         raise file.invalid(error.errors(), keys=_keys_at) from None
+    for number, entry in enumerate(suite.tasks):
+        _check_entry(file, ("tasks", number), entry)
     if not suite.tasks:
         raise InputError("the suite is empty", code="suite-empty", where=str(path), do="list a task under 'tasks'")
     return suite
+
+
+def _check_entry(file: TaskFile, place: Place, entry: Entry) -> None:
+    """Raise InputError for patterns that cannot find a file, and for fields that nobody fills in."""
+    for key, patterns in (("data", entry.data), ("examples", entry.examples), ("only", entry.only)):
+        for pattern in patterns:
+            try:
+                next(_glob(Path("no such folder"), pattern.replace("{name}", "name")), None)
+            except (ValueError, NotImplementedError) as error:
+                raise file.error(
+                    (*place, key),
+                    "no pattern of files",
+                    found=f"'{pattern}': {error}",
+                    do="write the path of a file below the data folder; '*' stands for any name, '**/' for any folders",
+                ) from None
+    for key, text, known in (("name", entry.name, ("name",)), ("group", entry.group, ("folder", "dataset"))):
+        unknown = [field for field in _BRACED.findall(text) if field not in known]
+        if unknown:
+            raise file.error(
+                (*place, key),
+                "no such field",
+                found="{" + unknown[0] + "}",
+                do=f"use {' or '.join(f'{{{field}}}' for field in known)}, or leave the braces out",
+            )
 
 
 def _keys_at(place: Place) -> Sequence[str]:
@@ -101,16 +129,25 @@ def find_data(patterns: Sequence[str], folder: Path) -> list[str]:
     """The files of the first pattern that finds some, in name order; none where no pattern does.
 
     In a folder that has the name of a pattern's first part the rest of the pattern counts: of the folder ``mmlu`` the
-    pattern ``mmlu/test/*.csv`` finds the files in ``test``.
+    pattern ``mmlu/test/*.csv`` finds the files in ``test``. An absolute pattern is looked for where it says.
     """
     for pattern in patterns:
         if pattern.startswith(NOT_FILES):
             return [pattern]
         first, _, rest = pattern.partition("/")
         for tried in (pattern, rest) if rest and folder.resolve().name.lower() == first.lower() else (pattern,):
-            if found := sorted(path for path in folder.glob(tried) if path.is_file()):
+            if found := sorted(path for path in _glob(folder, tried) if path.is_file()):
                 return [str(path) for path in found]
     return []
+
+
+def _glob(folder: Path, pattern: str) -> Iterator[Path]:
+    """What a pattern finds below a folder, or below its own root. Raises ValueError for one that is no pattern."""
+    root = Path(pattern).anchor
+    rest = pattern.removeprefix(root)
+    if not PurePath(rest).parts:
+        raise ValueError("it names no file")
+    return (Path(root) if root else folder).glob(rest)
 
 
 def suite_files(name: str | None, folder: Path) -> list[str]:

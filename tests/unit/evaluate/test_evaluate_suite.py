@@ -32,6 +32,13 @@ def test_every_suite_names_tasks_that_load_and_where_its_data_comes_from():
         (ENTRY + "task: x", "task-invalid", "did you mean 'tasks'?"),
         ("tasks:\n  - {task: references, dat: rows.jsonl}", "task-invalid", "did you mean 'data'?"),
         ("tasks:\n  - {task: references, data: rows.jsonl, limit: 0}", "task-invalid", "greater than or equal to 1"),
+        ("tasks:\n  - {task: references, data: ''}", "task-invalid", "no pattern of files"),
+        ("tasks:\n  - {task: references, data: [a.json, .]}", "task-invalid", "it names no file"),
+        ("tasks:\n  - {task: references, data: /}", "task-invalid", "key 'tasks.0.data'"),
+        ("tasks:\n  - {task: references, data: a**/b}", "task-invalid", "can only be an entire path component"),
+        ("tasks:\n  - {task: references, data: a.json, examples: ''}", "task-invalid", "key 'tasks.0.examples'"),
+        ("tasks:\n  - {task: references, data: a.json, name: '{foo}'}", "task-invalid", "found: {foo}"),
+        ("tasks:\n  - {task: references, data: a.json, group: '{name}'}", "task-invalid", "found: {name}"),
         ("about: ''\nsource: \"\\uD800\"", "task-not-yaml", "surrogates not allowed"),
         ("a: &x {b: *x}", "task-not-yaml", "aliases multiply it"),
         ("- a", "task-not-yaml", "mapping"),
@@ -60,6 +67,8 @@ def test_the_first_pattern_that_finds_files_counts(tmp_path):
     assert names == ["a_test.csv", "b_test.csv"]
     assert find_data(patterns, tmp_path / "mmlu") == find_data(patterns, tmp_path)  # the folder is MMLU itself
     assert find_data(["mmlu/test/*.csv"], tmp_path / "mmlu" / "all") == []
+    absolute = str(tmp_path / "mmlu" / "test" / "*.csv")
+    assert find_data([absolute], tmp_path / "absent") == find_data(patterns, tmp_path)
     assert find_data(["bundled:unseen_tasks"], tmp_path) == ["bundled:unseen_tasks"]
 
 

@@ -46,7 +46,11 @@ def score_document(
         for asked, own in results
         if asked.task.bins
     }
-    return {**document, **({"parts": parts} if parts else {}), "asked": {a.task.name: _asked(a, in_chat) for a, _ in results}}
+    return {
+        **document,
+        **({"parts": parts} if parts else {}),
+        "asked": {a.task.name: _asked(a, in_chat) for a, _ in results},
+    }
 
 
 def _merged(results: Results) -> dict[str, list[ItemResult]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from glob import escape
 from pathlib import Path
 
 from precept.errors import InputError
@@ -18,8 +19,11 @@ from precept.types import Conversation, Row
 
 def suite_tasks(suite: Suite, folder: Path, asking: Asking) -> list[Asked]:
     """Every task of a suite. Raises InputError naming the files looked for where none of its data is there."""
-    if not folder.is_dir() and not all(pattern.startswith(WORLD) for entry in suite.tasks for pattern in entry.data):
-        raise missing_data(suite, [pattern for entry in suite.tasks for pattern in entry.data], folder)
+    patterns = [pattern for entry in suite.tasks for pattern in entry.data]
+    if not folder.is_dir() and not all(
+        pattern.startswith(WORLD) or Path(pattern).is_absolute() for pattern in patterns
+    ):
+        raise missing_data(suite, patterns, folder)
     found = [
         asked
         for entry in suite.tasks
@@ -62,7 +66,7 @@ def _entry(suite: Suite, entry: Entry, folder: Path, asking: Asking) -> list[Ask
     rows = [row for row in rows if (isinstance(row, Conversation) and bool(row.options)) in wanted]
     asked = []
     for name, own in _divided(entry, rows, folder).items():
-        examples = find_data([pattern.replace("{name}", name) for pattern in entry.examples], folder)
+        examples = find_data([pattern.replace("{name}", escape(name)) for pattern in entry.examples], folder)
         if stock.shots and entry.examples and not examples and "first" not in entry.examples:
             raise missing_data(suite, [pattern.replace("{name}", name) for pattern in entry.examples], folder)
         dataset = _dataset(entry, name, own[0], folder)

@@ -110,7 +110,9 @@ def read_tables(result: Document) -> Iterator[Table]:
         yield Table("Repeated runs", told, columns, tuple(_spreads(repeats["tasks"])))
     if asked := result.get("asked"):
         columns = ("task", "kind", "shots", "prompt", "most tokens", "answers read by", "version", "data and hash")
-        yield Table("How each task was asked", "", columns, tuple(_asked(asked, result.get("against", {}))), folded=True)
+        yield Table(
+            "How each task was asked", "", columns, tuple(_asked(asked, result.get("against", {}))), folded=True
+        )
 
 
 def _spreads(tasks: Document) -> Iterator[tuple[str, ...]]:
