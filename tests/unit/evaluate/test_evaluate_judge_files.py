@@ -71,6 +71,14 @@ def test_answers_that_do_not_match_are_named() -> None:
     assert "another number of turns than the question: 2" in told
 
 
+def test_of_the_first_questions_alone_answers_are_needed() -> None:
+    asked = read_questions(rows(*({"id": n, "turns": ["a?"]} for n in range(4))), file="q")
+    said = read_responses(rows({"id": 1, "output": "y"}, {"id": 0, "output": "x"}), file="a")
+    assert [response.turns for response in match(asked, said, file="a", first=2)] == [("x",), ("y",)]
+    with pytest.raises(InputError, match="no answer to: 2"):
+        match(asked, said, file="a", first=3)
+
+
 def test_questions_of_the_same_text_need_ids() -> None:
     said = read_responses(rows(*({"prompt": "a?", "output": text} for text in "xy")), file="a")
     with pytest.raises(InputError, match="same text, so that they need ids: 1") as error:

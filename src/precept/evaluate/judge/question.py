@@ -90,15 +90,19 @@ def questions_of(responses: Sequence[Response], *, file: str) -> list[Question]:
     return read_questions(rows, file=file)
 
 
-def match(questions: Sequence[Question], responses: Sequence[Response], *, file: str) -> list[Response]:
+def match(
+    questions: Sequence[Question], responses: Sequence[Response], *, file: str, first: int | None = None
+) -> list[Response]:
     """The response to each question, in the questions' order: by id where all have one, else by the question's text.
+    With ``first`` those to so many questions; the others need none.
 
     Raises InputError naming the questions without an answer, answers to unknown or to the same question, and answers
     with another number of turns than their question.
     """
     found, problems = _pair(questions, responses)
-    missing = [question.id for question in questions if question.id not in found]
-    turns = [q.id for q in questions if q.id in found and len(found[q.id].turns) != len(q.turns)]
+    wanted = questions[:first]
+    missing = [question.id for question in wanted if question.id not in found]
+    turns = [q.id for q in wanted if q.id in found and len(found[q.id].turns) != len(q.turns)]
     problems = {"no answer to": missing, **problems, "another number of turns than the question": turns}
     if any(problems.values()):
         raise InputError(
@@ -108,7 +112,7 @@ def match(questions: Sequence[Question], responses: Sequence[Response], *, file:
             found="; ".join(f"{what}: {_listed(ids)}" for what, ids in problems.items() if ids),
             do="give one answer to each question, under its id (question_id) or with the same instruction text",
         )
-    return [found[question.id] for question in questions]
+    return [found[question.id] for question in wanted]
 
 
 def with_references(questions: Sequence[Question], responses: Sequence[Response], *, file: str) -> list[Question]:

@@ -90,14 +90,15 @@ def read_answered(files: JudgeFiles, *, limit: int | None) -> Answered:
         questions = questions_of(ours, file=files.answers)
     else:
         questions = read_questions(read_rows(files.questions), file=files.questions)
-    matched = match(questions, ours, file=files.answers)
+    matched = match(questions, ours, file=files.answers, first=limit)
     others: Sequence[Response] = ()
     if files.against is not None:
-        others = match(questions, read_responses(read_rows(files.against), file=files.against), file=files.against)
+        given = read_responses(read_rows(files.against), file=files.against)
+        others = match(questions, given, file=files.against, first=limit)
     if files.references is not None:
         given = read_responses(read_rows(files.references), file=files.references)
         questions = with_references(questions, given, file=files.references)
-    return Answered(questions[:limit], matched[:limit], others[:limit])
+    return Answered(questions[:limit], matched, others)
 
 
 def model_name(responses: Sequence[Response], path: str) -> str:
