@@ -96,7 +96,7 @@ def _item(row: Conversation, task: Task, shots: Shots) -> Item:
         )
     if task.kind == "checks":
         for check in row.checks:
-            bind(check)
+            bind(check, where=_place(row))
     options = (row.options or tuple(task.options)) if task.kind == "choice" else row.options
     if task.kind == "choice":
         _check_options(row, options, references)

@@ -80,10 +80,11 @@ OPTIONS = load_task("choice")
         ([row(ANSWER, references=("4",))], load_task("references"), "empty-question"),
         ([row(USER)], load_task("ifeval"), "no-checks"),
         ([row(USER, checks=({"id": "judge"},))], load_task("ifeval"), "unknown-check"),
+        ([row(USER, checks=({"id": "punctuation:no_comma", "n": 1},))], load_task("ifeval"), "bad-check-argument"),
     ],
 )
 def test_rows_that_would_give_a_wrong_score_are_refused(rows, task, code):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=r"data/sums.json row \d") as caught:
         items_from_rows(rows, task)
     assert caught.value.code == code and caught.value.do
 

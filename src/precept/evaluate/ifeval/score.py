@@ -123,4 +123,5 @@ def _arguments_of(name: str) -> type[BaseModel]:
 
 def _tell(place: tuple[int | str, ...], message: str) -> str:
     name = ".".join(map(str, place))
-    return f"argument '{name}': {message[:1].lower()}{message[1:].removeprefix('alue error, ')}"
+    told = message.removeprefix("Value error, ")  # pydantic's words before those of a check of ours
+    return f"argument '{name}': {told[:1].lower()}{told[1:]}"
