@@ -181,6 +181,24 @@ def test_a_finished_evaluation_is_told_again_without_its_model(
     assert evaluate(base, data, tmp_path, *words)["tasks"] == first["tasks"]
 
 
+def test_a_command_whose_model_did_not_load_blocks_no_other(
+    base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["eval", "--model", base, "--suite", "gsm8k", "--limit", "2", "-o", tmp_path, "--data-dir", data]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise InputError("the model does not load", code="broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("precept.run.eval.model.open_asked", refuse)
+        assert precept(*words, "--max-new-tokens", "3").code == 2
+    path = tmp_path / "base.gsm8k.items.jsonl"
+    assert not path.exists()
+    path.write_bytes(b'{"id": "torn')
+    assert precept(*words, "--max-new-tokens", "2").code == 0
+    assert len(items(tmp_path, path.name)) == 2
+
+
 def test_other_settings_need_fresh(base: Path, data: Path, tmp_path: Path) -> None:
     words = ["--suite", "gsm8k", "--limit", "2", "-o", tmp_path, "--data-dir", data, "--max-new-tokens"]
     assert precept("eval", "--model", base, *words, "2").code == 0

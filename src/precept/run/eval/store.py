@@ -43,11 +43,13 @@ class ItemStore:
 
     def done(self) -> list[ItemResult]:
         """The results of whole blocks that are on disk; what follows them there is removed."""
+        if not self.path.is_file():
+            return []
         found = read_items(self.path)
         wanted = [item.id for item in self.items]
         agreed = next((n for n, result in enumerate(found) if wanted[n : n + 1] != [result.id]), len(found))
         whole = agreed if agreed == len(wanted) else agreed // BLOCK * BLOCK
-        on_disk = self.path.read_bytes() if self.path.is_file() else b""
+        on_disk = self.path.read_bytes()
         if on_disk.count(b"\n") != whole or not on_disk.endswith(b"\n"):
             write_items(found[:whole], self.path)
         return found[:whole]
@@ -87,7 +89,8 @@ def open_stores(folder: Path, stores: Sequence[ItemStore], *, fresh: bool) -> It
     """Lock the folder and write down what is asked.
 
     Raises InputError where it cannot be locked, where two stores would share a file, and, unless ``fresh``
-    removes them, where an item file was made with other settings or items, or nothing tells with which.
+    removes them, where an item file was made with other settings or items, or nothing tells with which. A file
+    without a whole item is none.
     """
     _refuse_shared_files(stores)
     with locked(folder, LOCK):
@@ -95,11 +98,19 @@ def open_stores(folder: Path, stores: Sequence[ItemStore], *, fresh: bool) -> It
         for store in stores:
             if fresh:
                 store.path.unlink(missing_ok=True)
-            elif store.path.is_file() and (before := kept.get(store.name, {})) != store.settings:
+            elif _holds_items(store.path) and (before := kept.get(store.name, {})) != store.settings:
                 raise _differs(store, before)
         kept |= {store.name: dict(store.settings) for store in stores}
         write_atomic(folder / SETTINGS, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
         yield
+
+
+def _holds_items(path: Path) -> bool:
+    """Whether a file has a whole line."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.readline().endswith(b"\n")
 
 
 def _read_settings(folder: Path) -> dict[str, Any]:
