@@ -176,6 +176,14 @@ def _check_options(row: Conversation, options: Sequence[str], references: Sequen
             found=f"references {list(references)}, options {list(options)}",
             do="add 'options' to the row or to the task file, written as the references are",
         )
+    if set(options) <= set(references):
+        raise InputError(
+            "every option is right, so that nothing is asked",
+            code="no-wrong-option",
+            where=_place(row),
+            found=f"options {list(options)}, references {list(references)}",
+            do="add wrong options, or leave the row out",
+        )
     for one, other in permutations(options, 2):
         if other.startswith(one):
             raise InputError(

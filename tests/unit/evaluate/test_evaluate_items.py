@@ -73,6 +73,8 @@ OPTIONS = load_task("choice")
     [
         ([row(USER, ANSWER, references=("no",), options=("no", "not at all"))], OPTIONS, "option-is-prefix"),
         ([row(USER, ANSWER, references=("no",), options=("no", "yes", "no"))], OPTIONS, "option-is-prefix"),
+        ([row(USER, ANSWER, references=("no",), options=("no",))], OPTIONS, "no-wrong-option"),
+        ([row(USER, ANSWER, references=("no", "yes"), options=("yes", "no"))], OPTIONS, "no-wrong-option"),
         ([row(USER, ANSWER, id="a"), row(USER, ANSWER, id="a", number=4)], load_task("references"), "duplicate-ids"),
         ([row(USER, ANSWER, USER, ANSWER)], load_task("gsm8k"), "not-one-question"),
         ([row(Message("system", "Be brief."), USER, ANSWER)], load_task("gsm8k"), "not-one-question"),

@@ -327,6 +327,15 @@ def test_a_suite_shows_means_of_groups_normalised_ones_lengths_and_how_tasks_wer
     assert facts <= set(own.facts)
 
 
+def test_a_group_with_a_task_that_guessing_solves_has_no_normalised_mean(tmp_path: Path) -> None:
+    more = {
+        "suite": {"name": "bbh", "scores": {"direct": {"exact_match": {**SCORE, "tasks": 2}}}},
+        "asked": {name: {**ASKED, "items": None, "guessing": n} for name, n in (("colour", 1.0), ("parity", 0.25))},
+    }
+    (own,) = read_run(write_evaluation(tmp_path / "evals", **more)).evaluations
+    assert [level.name for level in own.groups] == ["direct, mean of 2 tasks"]
+
+
 def test_items_that_training_rows_hold_are_scored_apart(tmp_path: Path) -> None:
     sides = {side: {"exact_match": SCORE} for side in ("all", "clean", "touched")}
     found = {

@@ -153,7 +153,7 @@ def _normalized(result: Record, pairs: Pairs) -> Iterator[Level]:
         for ours, _ in pairs:
             if ours.task in guessing and metric in ours.scores:
                 values.setdefault(ours.task, []).append(ours.scores[metric])
-        if any(guessing[task] for task in values):
+        if any(guessing[task] for task in values) and all(guessing[task] < 1 for task in values):
             found = normalized_score(values, guessing)
             yield Level(f"{group}, normalised: 0 is guessing, 100 is perfect", read_scores({metric: found}))
 
