@@ -89,7 +89,7 @@ def test_scores_are_means_over_prompts_and_over_pooled_instructions():
         ({"id": "keywords:existence", "keywords": []}, "bad-check-argument", "'keywords'"),
         ({"id": "keywords:existence", "keywords": "word"}, "bad-check-argument", "'keywords'"),
         ({"id": "keywords:existence", "keywords": ["ok", 3]}, "bad-check-argument", "'keywords.1'"),
-        ({"id": "keywords:existence", "keywords": ["("]}, "bad-check-argument", "'keywords.0': is no regular expression"),
+        ({"id": "keywords:existence", "keywords": ["("]}, "bad-check-argument", "keywords.0': is no regular"),
         ({"id": "keywords:forbidden_words", "forbidden_words": ["(?i)x"]}, "bad-check-argument", "global flags"),
         ({"id": "keywords:forbidden_words", "forbidden_words": [" "]}, "bad-check-argument", "'forbidden_words.0'"),
         ({"id": "punctuation:no_comma", "num_words": 3}, "bad-check-argument", "'num_words': extra inputs"),
