@@ -12,18 +12,19 @@ from precept.errors import InputError
 from precept.evaluate.few_shot import Example, end_with, lay_out
 from precept.evaluate.ifeval import bind
 from precept.evaluate.task import Task
-from precept.types import Conversation, Message, Row
+from precept.types import Conversation, Message, Row, Text
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One question. ``messages`` end before the answer; any of ``references`` is right. ``options`` are for choice
-    tasks, whose references are among them. ``id`` is the row's own, else file and row.
+    tasks, whose references are among them; where likelihood is scored it is the one reference, none for a whole text.
+    ``id`` is the row's own, else file and row.
 
     ``text`` is the question for a model without a chat template, up to where an option begins, and ``endings`` what
-    each option adds to it.
-    ``category`` is the task that the row itself names; ``checks`` are what a program verifies of the answer.
-    ``question`` is what the row asks, where a layout put it among other text; else the messages are the row's own.
+    each option adds to it. ``category`` is the task that the row itself names; ``checks`` are what a program verifies
+    of the answer. ``question`` is what the row asks, where a layout put it among other text; else the messages are the
+    row's own.
     """
 
     id: str
@@ -59,9 +60,11 @@ def items_from_rows(rows: Sequence[Row], task: Task, shots: Shots | None = None)
     An item's task is the row's own where it names one, unless the task file named its data. Raises InputError
     naming the first row that cannot be asked, or that has the id of another row of its file.
     """
-    conversations = [_conversation(row) for row in rows]
-    _refuse_repeated_ids(conversations)
-    return [_item(row, task, shots or Shots(task.name)) for row in conversations]
+    texts_too = task.kind == "likelihood"
+    known = [row if texts_too and isinstance(row, Text) else _conversation(row) for row in rows]
+    _refuse_repeated_ids(known)
+    shown = shots or Shots(task.name)
+    return [_text_item(row, task) if isinstance(row, Text) else _item(row, task, shown) for row in known]
 
 
 def read_example(row: Row) -> Example:
@@ -72,6 +75,11 @@ def read_example(row: Row) -> Example:
     if solution is None:
         raise _no_reference(found)
     return Example(_only_text(found, question), found.references[0] if found.references else solution, solution)
+
+
+def _text_item(row: Text, task: Task) -> Item:
+    """A text that is scored as a whole: it has no reference."""
+    return Item(_row_id(row), task.name, (Message("user", row.text),), (), text=row.text)
 
 
 def _item(row: Conversation, task: Task, shots: Shots) -> Item:
@@ -85,7 +93,7 @@ def _item(row: Conversation, task: Task, shots: Shots) -> Item:
             do="add the question, or leave the row out",
         )
     references = row.references or ((answer,) if answer else ())
-    if task.kind in ("generate", "choice") and not references:
+    if task.kind in ("generate", "choice", "likelihood") and not references:
         raise _no_reference(row)
     if task.kind == "checks" and not row.checks:
         raise InputError(
@@ -100,10 +108,12 @@ def _item(row: Conversation, task: Task, shots: Shots) -> Item:
     options = (row.options or tuple(task.options)) if task.kind == "choice" else row.options
     if task.kind == "choice":
         _check_options(row, options, references)
+    elif task.kind == "likelihood":
+        options = references[:1]
     question = ""
     if task.layout is None:
         text = "\n\n".join(message.content or "" for message in messages)
-        text += "\n\n" if task.kind == "choice" and not text[-1:].isspace() else ""
+        text += "\n\n" if task.kind in ("choice", "likelihood") and not text[-1:].isspace() else ""
         endings = options
     else:
         question = _only_text(row, messages)
@@ -112,7 +122,7 @@ def _item(row: Conversation, task: Task, shots: Shots) -> Item:
         endings = tuple(end_with(task.layout, option, option) for option in options)
         text, endings = _move_lead(text, endings, task.layout.answer.partition("{")[0].rstrip(" "))
     return Item(
-        id=row.source.id or f"{Path(row.source.file).name}:{row.source.row}",
+        id=_row_id(row),
         task=task.name if task.data or not row.task else row.task,
         messages=messages,
         references=references,
@@ -195,7 +205,11 @@ def _check_options(row: Conversation, options: Sequence[str], references: Sequen
             )
 
 
-def _refuse_repeated_ids(rows: Sequence[Conversation]) -> None:
+def _row_id(row: Row) -> str:
+    return row.source.id or f"{Path(row.source.file).name}:{row.source.row}"
+
+
+def _refuse_repeated_ids(rows: Sequence[Row]) -> None:
     seen: dict[tuple[str, str], int] = {}
     for row in rows:
         if row.source.id is None:

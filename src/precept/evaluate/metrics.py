@@ -145,6 +145,8 @@ SCORES: dict[str, Callable[[str, str], float]] = {
 
 WITH_TOKENIZER = "rouge_l_byte_bpe"
 """The score that needs a tokenizer."""
+LIKELIHOOD_SCORES = ("perplexity", "bits_per_byte")
+"""The scores of a task of kind ``likelihood``: not in 0..1, and the lower the better."""
 TASK_SCORES = (*SCORES, WITH_TOKENIZER)
 """The scores that a task can name. ``label_match`` is none of them: it needs the labels beside."""
 

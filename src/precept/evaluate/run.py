@@ -14,7 +14,8 @@ from precept.evaluate.choice import Choice
 from precept.evaluate.extract import RULES
 from precept.evaluate.ifeval import follow_all
 from precept.evaluate.items import Item
-from precept.evaluate.metrics import Split, best_score, find_score
+from precept.evaluate.likelihood import Likelihood, corpus_score
+from precept.evaluate.metrics import LIKELIHOOD_SCORES, Split, best_score, find_score
 from precept.evaluate.statistics import grouped_difference, grouped_interval
 from precept.evaluate.task import Task
 from precept.types import Generation
@@ -30,7 +31,8 @@ class ItemResult:
     one first; an item with ``refused`` was too long for the model's context and scores 0 in all.
 
     ``several`` holds the metrics that score an item more than once (the instructions of a prompt), whose mean stands
-    in ``scores``. ``turns`` are the answers of a dialogue, the last of which is the ``output``.
+    in ``scores``. ``turns`` are the answers of a dialogue, the last of which is the ``output``. ``likelihood`` has
+    ``logp``, ``tokens`` and ``bytes`` of what was scored by it.
     """
 
     id: str
@@ -45,6 +47,7 @@ class ItemResult:
     category: str | None = None
     several: dict[str, list[float]] = field(default_factory=dict)
     turns: tuple[str, ...] = ()
+    likelihood: dict[str, float] = field(default_factory=dict)
 
     def values(self, metric: str) -> list[float]:
         """The scores of the item by a metric; none where that metric does not score it."""
@@ -58,16 +61,23 @@ def evaluate(
     prompt_text: Callable[[Item, Dialogue], str],
     answer: Callable[[Sequence[Item]], Sequence[Dialogue]] | None = None,
     choose: Callable[[Sequence[Item]], list[Choice]] | None = None,
+    measure: Callable[[Sequence[Item]], list[Likelihood]] | None = None,
     split: Split | None = None,
 ) -> list[ItemResult]:
-    """One result an item, in order. A task of kind ``choice`` needs ``choose``, any other ``answer``; ``split`` is the
-    tokenizer of a score that needs one. ``prompt_text`` tells what was read before the last answer, from the answers
-    of the item's earlier turns."""
+    """One result an item, in order. A task of kind ``choice`` needs ``choose``, of kind ``likelihood`` ``measure``, any
+    other ``answer``; ``split`` is the tokenizer of a score that needs one. ``prompt_text`` tells what was read before
+    the last answer, from the answers of the item's earlier turns."""
     if task.kind == "choice":
         assert choose is not None, "a choice task needs a chooser"
         return [
             _score_choice(item, task, choice, prompt_text(item, ()))
             for item, choice in zip(items, choose(items), strict=True)
+        ]
+    if task.kind == "likelihood":
+        assert measure is not None, "texts need someone who knows their likelihood"
+        return [
+            _score_likelihood(item, task, found, prompt_text(item, ()))
+            for item, found in zip(items, measure(items), strict=True)
         ]
     assert answer is not None, "a task whose answers are generated needs someone who answers"
     return [
@@ -138,6 +148,19 @@ def _score_choice(item: Item, task: Task, choice: Choice, prompt: str) -> ItemRe
     logps = dict(zip(item.options, choice.logps, strict=True))
     return ItemResult(
         item.id, item.task, prompt, item.references, answer, answer, scores, None, logps, category=item.category
+    )
+
+
+def _score_likelihood(item: Item, task: Task, found: Likelihood, prompt: str) -> ItemResult:
+    """A text that is too long to be scored has no score: none would be its worst."""
+    if found.refused:
+        return ItemResult(
+            item.id, item.task, prompt, item.references, "", "", {}, found.refused, category=item.category
+        )
+    scores = {name: found.score(name) for name in task.metrics}
+    numbers = {"logp": found.logp, "tokens": found.tokens, "bytes": found.bytes}
+    return ItemResult(
+        item.id, item.task, prompt, item.references, "", "", scores, category=item.category, likelihood=numbers
     )
 
 
@@ -220,9 +243,14 @@ def summarize(
 
 
 def score_means(results: Sequence[ItemResult], primary: str | None = None) -> Scores:
-    """``{METRIC: {value, low, high, n}}`` over all that a metric scored; the scores of one item hang together."""
+    """``{METRIC: {value, low, high, n}}`` over all that a metric scored; the scores of one item hang together.
+    Perplexity and bits per byte are those of all texts as one, in which each counts by its length."""
     means = {}
     for metric in _metrics(results, primary):
+        if metric in LIKELIHOOD_SCORES:
+            found = [Likelihood(**result.likelihood) for result in results if result.likelihood]  # type: ignore[arg-type]
+            means[metric] = corpus_score(metric, found)
+            continue
         groups = [values for result in results if (values := result.values(metric))]
         values = [value for group in groups for value in group]
         low, high = grouped_interval([groups])

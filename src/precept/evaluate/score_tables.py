@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from precept.evaluate.likelihood import show_score
 from precept.evaluate.markup import Markup, element, join
+from precept.evaluate.metrics import LIKELIHOOD_SCORES
 from precept.evaluate.page_items import Items
 from precept.evaluate.page_parts import Facts, facts_list, link, plain_table, scrolled
 from precept.evaluate.statistics import verdict
@@ -156,9 +158,10 @@ def _table_parts(table: Table) -> list[Markup]:
 def _level_parts(evaluation: Evaluation) -> list[Markup]:
     """The plot of several tasks, their table, and what chance does among many comparisons."""
     levels = evaluation.levels
+    drawn = [level for level in levels if next(iter(level.tuned)) not in LIKELIHOOD_SCORES]
     note = _chance_note(levels)
     return [
-        *(_plot(levels, evaluation) if len(levels) > 1 else []),
+        *(_plot(drawn, evaluation) if len(drawn) > 1 else []),
         score_table(levels, evaluation),
         *([element("p", note, class_="quiet")] if note else []),
     ]
@@ -253,7 +256,7 @@ def _cell(metric: str, score: Score | None, n: int, signed: bool) -> Markup:
     """Value and interval; ``n`` where it is not the row's, and what a difference shows."""
     if score is None:
         return element("td", class_="number", data_label=metric)
-    value, low, high = (f"{100 * x:{'+' if signed else ''}.1f}" for x in (score.value, score.low, score.high))
+    value, low, high = (show_score(metric, x, signed=signed) for x in (score.value, score.low, score.high))
     told = [f"{low} to {high}"]
     if score.n != n:
         told.append(f"n {score.n:,}")

@@ -17,18 +17,19 @@ from pydantic.dataclasses import dataclass
 from precept.errors import InputError
 from precept.evaluate.extract import RULES
 from precept.evaluate.few_shot import Layout, wrong_field
-from precept.evaluate.metrics import TASK_SCORES, WITH_TOKENIZER
+from precept.evaluate.metrics import LIKELIHOOD_SCORES, TASK_SCORES, WITH_TOKENIZER
 from precept.evaluate.task_file import Place, TaskFile, nearest
 
 STOCK = Path(__file__).with_name("tasks")
 FAMILIES = tuple(sorted(path.stem for path in STOCK.glob("*.yaml")))
 
-Kind = Literal["generate", "choice", "checks", "answers"]
+Kind = Literal["generate", "choice", "checks", "answers", "likelihood"]
 SCORES_OF: dict[str, tuple[str, ...]] = {
     "generate": TASK_SCORES,
     "choice": ("option",),
     "checks": ("prompt_strict", "instruction_strict", "prompt_loose", "instruction_loose"),
     "answers": ("ended",),
+    "likelihood": LIKELIHOOD_SCORES,
 }
 """What a metric of each kind of task may score."""
 
@@ -43,7 +44,8 @@ Temperature = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 @dataclass(frozen=True, config=_KNOWN_KEYS_ONLY)
 class Metric:
     """A score of ``metrics.TASK_SCORES`` over what a rule of ``extract.RULES`` takes from the output; of a choice task
-    the chosen ``option``; of checks one of the four of IFEval; of answers to be judged whether they ``ended``."""
+    the chosen ``option``; of checks one of the four of IFEval; of answers to be judged whether they ``ended``; of
+    texts by likelihood ``perplexity`` or ``bits_per_byte``, under that name."""
 
     score: str
     extract: str = "none"
@@ -105,7 +107,7 @@ class Task:
         return self.temperature.get(category or "default", self.temperature.get("default", 0.0))
 
 
-_BY_FORMAT = {"super_ni": "superni", "questions": "vicuna80", "ifeval": "ifeval"}
+_BY_FORMAT = {"text": "likelihood", "super_ni": "superni", "questions": "vicuna80", "ifeval": "ifeval"}
 
 
 def family_for(reader_format: str) -> str:
@@ -173,6 +175,10 @@ def _check_metrics(file: TaskFile, task: Task) -> None:
                 f"a task of kind '{task.kind}' cannot use this score",
                 found=metric.score,
                 do=f"score: one of {', '.join(wanted)}{nearest(metric.score, wanted)}",
+            )
+        if task.kind == "likelihood" and name != metric.score:
+            raise file.error(
+                ("metrics", name), "a likelihood is reported under the name of its score", do=f"call it {metric.score}"
             )
         if metric.extract not in RULES:
             raise file.error(

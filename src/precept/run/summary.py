@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from precept.evaluate.likelihood import show_score
 from precept.evaluate.score_tables import format_p
 from precept.run.console import STDOUT
 
@@ -32,7 +33,8 @@ def print_evaluation(result: dict[str, Any]) -> None:
         table.add_column(column, justify="left" if column in {"task", "metric"} else "right")
     for name, metrics in [*result["tasks"].items(), ("overall", result["overall"])]:
         for metric, score in metrics.items():
-            table.add_row(name, metric, *_cells(score))
+            low, value, high = (show_score(metric, score[key]) for key in ("low", "value", "high"))
+            table.add_row(name, metric, value, f"{low} to {high}", str(score["n"]))
     STDOUT.print(table)
     for metric, score in result.get("difference", {}).items():
         value, interval, n = _cells(score)

@@ -126,6 +126,7 @@ def test_items_are_written_a_line_each(tmp_path):
         "category": None,
         "several": {},
         "turns": [],
+        "likelihood": {},
     }
     assert lines[2]["refused"]
     assert [child.name for child in path.parent.iterdir()] == ["items.jsonl"]

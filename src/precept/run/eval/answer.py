@@ -108,6 +108,7 @@ def _answer_rest(
             prompt_text=lambda item, said: model.prompt_text(item, task, said),
             answer=lambda items: model.answer(items, task, seed=own.seed, progress=progress.inside),
             choose=lambda items: model.choose(items, task),
+            measure=lambda items: model.measure(items, task),
             split=split,
         )
         store.append(found)

@@ -20,7 +20,7 @@ def tell_detectable(asked: Sequence[Asked]) -> dict[str, Any] | None:
 
     It holds for accuracies; of scores between 0 and 1, such as ROUGE-L, the same difference is seen with fewer items.
     """
-    scored = [entry for entry in asked if entry.task.kind != "answers"]
+    scored = [entry for entry in asked if entry.task.kind not in ("answers", "likelihood")]
     if not scored:
         return None
     total = sum(len(entry.items) for entry in scored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,6 +66,7 @@ def run_eval(
     chosen = None if suite is None else load_suite(suite)
     asked = [*named_tasks(tasks, asking), *(suite_tasks(chosen, data_dir, asking) if chosen else ())]
     _refuse_unused_tokenizer(asked, rouge_tokenizer)
+    _refuse_likelihoods(asked, beside={"--against": against, "--suite": suite, "--training": training})
     plan = plan_rounds(asked, variants=variants, repeats=repeats, seed=seed)
     sources = find_training(training)
     contenders = _contenders(names, chat_template)
@@ -105,6 +106,19 @@ def _refuse_unused_tokenizer(asked: Sequence[Asked], rouge_tokenizer: str | None
             where="--rouge-tokenizer",
             found=rouge_tokenizer,
             do="leave it out, or ask a task with the score rouge_l_byte_bpe",
+        )
+
+
+def _refuse_likelihoods(asked: Sequence[Asked], *, beside: Mapping[str, object]) -> None:
+    """What compares or averages scores takes them to lie in 0..1, the higher the better."""
+    found = [entry.task.name for entry in asked if entry.task.kind == "likelihood"]
+    if found and (given := [name for name, value in beside.items() if value]):
+        raise InputError(
+            "perplexity and bits per byte are asked of one model, by themselves",
+            code="likelihood-alone",
+            where=f"task {found[0]}",
+            found=", ".join(given),
+            do="leave it out; compare two models by the bits_per_byte of two evaluations",
         )
 
 

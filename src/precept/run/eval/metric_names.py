@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from precept.evaluate.extract import EXACT, LENIENT, RULES
-from precept.evaluate.metrics import SCORES, WITH_TOKENIZER, label_match, rouge_l_byte_bpe
+from precept.evaluate.metrics import SCORES, WITH_TOKENIZER, bits_per_byte, label_match, perplexity, rouge_l_byte_bpe
 from precept.evaluate.obfuscate import VARIANTS
 from precept.evaluate.task import FAMILIES, load_task
 from precept.run.console import STDOUT
@@ -22,7 +22,9 @@ def list_names() -> dict[str, list[dict[str, str | None]]]:
     beside it.
     """
     metrics = {**SCORES, WITH_TOKENIZER: rouge_l_byte_bpe, "label_match": label_match}
+    likelihoods = {"perplexity": perplexity, "bits_per_byte": bits_per_byte}
     return {
+        "likelihood": [{"name": name, "does": _first_sentence(score)} for name, score in likelihoods.items()],
         "metrics": [{"name": name, "does": _first_sentence(score)} for name, score in metrics.items()],
         "extract": [
             {
@@ -59,8 +61,13 @@ def print_variants(variants: Sequence[Mapping[str, Any]]) -> None:
 
 def print_names(names: Mapping[str, Sequence[Mapping[str, str | None]]]) -> None:
     """A line a name."""
-    for kind, option in (("metrics", "--metric"), ("extract", "--extract")):
-        table = Table(title=f"{option} NAME", title_justify="left", show_header=False, box=None)
+    for kind, option in (("metrics", "--metric"), ("likelihood", "kind: likelihood"), ("extract", "--extract")):
+        table = Table(
+            title=f"{option} NAME" if option.startswith("--") else f"scores of a task with '{option}'",
+            title_justify="left",
+            show_header=False,
+            box=None,
+        )
         for entry in names[kind]:
             exact = entry.get("exact_match") or "exact_match"
             told = f" Its exact match is {exact}." if exact != "exact_match" else ""

@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from precept.decode import Sampling
-from precept.evaluate import Choice, Item, Task
+from precept.evaluate import Choice, Chooser, Item, Task
+from precept.evaluate.likelihood import Likelihood
 from precept.evaluate.run import cut_at
 from precept.models.folder import resolve_model
 from precept.run.eval.answer import own_template
+from precept.run.eval.likelihood import TextScorer
 from precept.run.eval.plain import PlainText, plain_text
 from precept.run.opened import OpenedModel, make_chooser, open_model
 from precept.types import Generation, IntArray, Message
@@ -31,6 +33,8 @@ class AskedModel:
 
     def prompt_text(self, item: Item, task: Task, said: Sequence[Generation] = ()) -> str:
         """What the model reads after it has ``said`` answers to the item's first user turns."""
+        if task.kind == "likelihood" and not item.options:
+            return item.text
         messages, text = _asked(item, said, _turns(item, task))
         return self.model.renderer.prompt_text(messages, item.tools) if self._in_chat(task) else text
 
@@ -53,12 +57,19 @@ class AskedModel:
         """The likelihood of the options of each item."""
         return (self._chat_chooser if self._in_chat(task) else self._plain_chooser)(items)
 
+    def measure(self, items: Sequence[Item], task: Task) -> list[Likelihood]:
+        """The likelihood of texts, and of references as answers."""
+        tokenizer = self.model.loaded.tokenizer
+        first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+        chooser = self._chat_chooser if self._in_chat(task) else self._plain_chooser
+        return TextScorer(chooser, self._plain, first)(items)
+
     @cached_property
-    def _chat_chooser(self) -> Callable[[Sequence[Item]], list[Choice]]:
+    def _chat_chooser(self) -> Chooser:
         return make_chooser(self.model)
 
     @cached_property
-    def _plain_chooser(self) -> Callable[[Sequence[Item]], list[Choice]]:
+    def _plain_chooser(self) -> Chooser:
         return make_chooser(self.model, lambda item: [self._plain.encode_pair(item.text, end) for end in item.endings])
 
     @cached_property

@@ -106,4 +106,6 @@ def _varied(asked: Sequence[Asked], variant: Variant, seed: int) -> list[Round]:
 
 def _draws(asked: Asked) -> bool:
     task = asked.task
-    return task.kind != "choice" and any(task.temperature_of(item.category) > 0 for item in asked.items)
+    return task.kind not in ("choice", "likelihood") and any(
+        task.temperature_of(item.category) > 0 for item in asked.items
+    )

@@ -145,6 +145,7 @@ def make_asked(
             do="ask for fewer examples with --shots, or give more rows",
         )
     chances = [len(set(item.references) & set(item.options)) / len(item.options) for item in items if item.options]
+    chances = [] if task.kind == "likelihood" else chances
     guessed = sum(chances) / len(items) if chances else guessing
     shown = tuple(examples) or (("first rows",) if task.shots else ())
     return Asked(task, items, group, guessed, files, shown, dataset)

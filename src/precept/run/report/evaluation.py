@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from precept.evaluate.metrics import LIKELIHOOD_SCORES
 from precept.evaluate.normalized_average import normalized_score
 from precept.evaluate.page_items import PAIRED, SINGLE, Answer, Example, kind_of
 from precept.evaluate.score_tables import Evaluation, Level, read_level, read_scores
@@ -29,6 +30,7 @@ class Indexed(NamedTuple):
         return first
 
 
+LIKELIHOOD = set(LIKELIHOOD_SCORES)
 Pairs = Sequence[tuple[Indexed, Indexed | None]]
 
 
@@ -37,7 +39,8 @@ def read_evaluation(files: RunFiles, result: Record, pages: ItemPages, *, name: 
     other = result.get("against", {})
     models = _short(model_of(result)), _short(model_of(other)) if other else None
     pairs = list(_pairs(files, _item_files(result), _item_files(other)))
-    items = [*pages.add(_index(pairs, models), title=name, anchor=anchor)]
+    shown = [pair for pair in pairs if not pair[0].scores.keys() & LIKELIHOOD]  # which is not right or wrong
+    items = [*pages.add(_index(shown, models), title=name, anchor=anchor)]
     for label, names, others in _beside(result, other):
         more = list(_pairs(files, names, others))
         items += pages.add(_index(more, models, label=label), title=name, anchor=anchor)
@@ -86,7 +89,8 @@ def _beside(result: Record, other: Record) -> Iterator[tuple[str, Sequence[str],
 
 def _lines(files: RunFiles, name: str) -> Iterator[Indexed]:
     for place, item in read_lines(files, name, holds="items and answers"):
-        yield Indexed(place, item["id"], item["task"], item["scores"])
+        if item["scores"] or not item.get("refused"):  # a text that is too long has no likelihood
+            yield Indexed(place, item["id"], item["task"], item["scores"])
 
 
 def _index(pairs: Pairs, models: tuple[str, str | None], *, label: str = "") -> ItemIndex:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from precept.errors import InputError
+from precept.evaluate.likelihood import show_score
+from precept.evaluate.metrics import LIKELIHOOD_SCORES
 from precept.evaluate.page import FOLDED_FROM, Page, Training, items_anchor, make_page
 from precept.evaluate.page_judge import Judging, show_rating
 from precept.evaluate.page_parts import Facts
@@ -156,8 +158,9 @@ def _say_evaluation(evaluation: Evaluation) -> str:
     if evaluation.first is None:
         return f"The evaluation '{evaluation.name}' is not whole, and has no scores to show."
     metric, score = next(iter(evaluation.first.tuned.items()))
-    told = f"{evaluation.tuned} scores {100 * score.value:.1f} % {metric} on {score.n:,} items"
-    told += f" (95 % {100 * score.low:.1f} to {100 * score.high:.1f})"
+    value, low, high = (show_score(metric, number) for number in (score.value, score.low, score.high))
+    unit = "" if metric in LIKELIHOOD_SCORES else " %"
+    told = f"{evaluation.tuned} scores {value}{unit} {metric} on {score.n:,} items (95 % {low} to {high})"
     if (change := evaluation.first.difference.get(metric)) is None:
         return f"{told}."
     told += f", {100 * change.value:+.1f} points against {evaluation.base}"
