@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -36,6 +37,21 @@ class Built:
     test: Sequence[Conversation] = ()
     report: dict[str, Any] = field(default_factory=dict)
     refused: Sequence[Refusal] = ()
+
+
+@contextmanager
+def naming_refused(refused: Sequence[Refusal]) -> Iterator[None]:
+    """What is missed inside may stand in what could not be read: an InputError from there names the refused files and
+    rows too, the first five."""
+    try:
+        yield
+    except InputError as error:
+        if refused:
+            shown = [f"{r.file}{f' row {r.row}' if r.row else ''}: {r.reason}" for r in refused[:5]]
+            listed = [f"what could not be read: {len(refused)} files or rows, first:", *shown]
+            error.found = "\n    ".join([*filter(None, [error.found]), *listed])
+            error.do = "mend what could not be read" + (f"; if that is not it, {error.do}" if error.do else "")
+        raise
 
 
 def named_apart(rows: Sequence[Conversation]) -> list[Conversation]:

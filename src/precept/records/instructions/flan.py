@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, named_apart
+from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
 from precept.records.instructions.flan_splits import (
     TaskSplit,
     hold_out_cluster,
@@ -90,7 +90,8 @@ def build(paths: Sequence[str], settings: FlanSettings, *, count_tokens: CountTo
     if not tasks and refused:
         return Built(train=(), refused=refused)
     by_name = {task.name: task for task in tasks}
-    split = choose_split({task.name: task.clusters for task in tasks}, settings)
+    with naming_refused(refused):
+        split = choose_split({task.name: task.clusters for task in tasks}, settings)
     report: dict[str, Any] = {"tasks": {}, "left_out": sorted(by_name.keys() - {*split.train, *split.test})}
     made: dict[str, list[Conversation]] = {}
     test: list[Conversation] = []

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, named_apart
+from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
 from precept.records.instructions.dialogue_text import list_dialogue
 from precept.records.instructions.few_shot_forms import Exemplar, Layout, assemble, draw_layout, prune, with_template
 from precept.records.instructions.flan_cells import (
@@ -87,7 +87,8 @@ def build(paths: Sequence[str], settings: FlanCollectionSettings, *, count_token
     mmlu = {task.name for task in known if is_mmlu_task(task)}
     left_out = sorted(mmlu) if mmlu and settings.mmlu_tasks == "leave_out" else []
     known = [task for task in known if task.examples and task.name not in left_out]
-    test = named_apart([row for task in known for row in _test_rows(task, settings.test_rows_per_task)])
+    with naming_refused(refused):
+        test = named_apart([row for task in known for row in _test_rows(task, settings.test_rows_per_task)])
     tasks = [
         replace(task, examples=task.examples[: len(task.examples) - settings.test_rows_per_task])
         for task in known
@@ -124,6 +125,13 @@ def build(paths: Sequence[str], settings: FlanCollectionSettings, *, count_token
             continue
         tally.count(cell, row, repeated=draw.epoch > 0)
         rows += [] if row is None else [row]
+    if not rows and not refused:
+        raise InputError(
+            f"no exemplar fits beside its query in {settings.exemplar_tokens:,} tokens, so no row is left",
+            code="no-exemplar-fits",
+            where="exemplar_tokens",
+            do="set more tokens, or draw zero-shot rows too (zero_shot_share)",
+        )
     report = {**tally.report(cells), "test": len(test), "left_out": {"made of MMLU": left_out}}
     return Built(train=rows, test=test, report=report, refused=list(dict.fromkeys(refused)))
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from precept.errors import InputError
 from precept.records.answers import END_MARKER
+from precept.records.instructions.built import naming_refused
 from precept.records.instructions.dialogue_text import dialogue_block, draw_reply, read_turns
 from precept.records.instructions.flan_splits import flan_clusters_of, flan_kind_of
 from precept.records.instructions.flan_templates import (
@@ -153,6 +154,20 @@ def read_tasks(
     """
     entries = read_plan(plan)
     records, refused = read_raw_records(paths)
+    with naming_refused(refused):
+        return _tasks(records, refused, entries, plan=plan, kind=kind, templates=templates), refused
+
+
+def _tasks(
+    records: Sequence[RawRecord],
+    refused: list[Refusal],
+    entries: Mapping[str, TaskPlan],
+    *,
+    plan: Path | None,
+    kind: str | None,
+    templates: Path | None,
+) -> list[LabelledTask]:
+    """The tasks of the records. Rows that cannot be used are added to ``refused``."""
     by_task: dict[str, list[RawRecord]] = {}
     for record in records:
         named = record.columns.get("task")
@@ -177,7 +192,7 @@ def read_tasks(
         rows = [replace(row, columns=with_solution_split(row.columns, entry.answer)) for row in found]
         chosen = _planned(entry) or shared or _known_templates(name, entry, rows)
         tasks.append(_task(name, entry, chosen, rows, refused))
-    return tasks, refused
+    return tasks
 
 
 def _planned(entry: TaskPlan) -> TemplateSet | None:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field as Bound
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, named_apart
+from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
 from precept.records.instructions.splits import Placed, draw_tasks, refuse_unknown, split_by_name
 from precept.records.instructions.task_files import Instance, TaskFile, TaskFiles, TaskInstances, read_task_files
 from precept.records.problems import FileProblem
@@ -77,7 +77,10 @@ def build(
 ) -> Built:
     """Rows of all tasks in order. Raises InputError where the tasks cannot be read or nothing named is held out."""
     files = read_task_files(paths)
-    placed = _split(files, settings)
+    if not files.tasks and files.refused:
+        return Built((), refused=files.refused)
+    with naming_refused(files.refused):
+        placed = _split(files, settings)
     train: list[Conversation] = []
     test: list[Conversation] = []
     report: dict[str, Any] = {}

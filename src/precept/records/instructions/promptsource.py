@@ -19,7 +19,7 @@ import yaml
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, naming_refused
 from precept.records.instructions.prompt_sandbox import Choose, PromptEnvironment
 from precept.records.instructions.raw_records import RawRecord, read_raw_records
 from precept.records.problems import RowProblem
@@ -211,12 +211,15 @@ def build(paths: Sequence[str], settings: PromptsourceSettings, *, count_tokens:
     Raises InputError for template files and templates that cannot be used.
     """
     records, refused = read_raw_records(paths)
+    if not records and refused:
+        return Built((), refused=refused)
     records = records[: settings.max_rows]
     renderers = [
         PromptRenderer(template, where=str(settings.templates), max_field_characters=settings.max_field_characters)
         for template in _wanted(settings)
     ]
-    _check_fields(renderers, records, str(settings.templates))
+    with naming_refused(refused):
+        _check_fields(renderers, records, str(settings.templates))
     made: Counter[str] = Counter()
     silent: Counter[str] = Counter()
     rows: list[Conversation] = []

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, named_apart
+from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
 from precept.records.instructions.splits import (
     HELD_OUT_CATEGORIES,
     Placed,
@@ -85,7 +85,10 @@ def build(paths: Sequence[str], settings: SuperNISettings, *, count_tokens: Coun
     test rows of a task have the same id."""
     files = read_task_files(paths)
     facts = [_facts(task) for task in files.tasks]
-    placed = _split(facts, settings)
+    if not files.tasks and files.refused:
+        return Built((), refused=files.refused)
+    with naming_refused(files.refused):
+        placed = _split(facts, settings)
     writer = _Writer(settings, count_tokens)
     train: list[Conversation] = []
     test: list[Conversation] = []

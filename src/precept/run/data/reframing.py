@@ -11,7 +11,7 @@ from pydantic import Field
 from precept.decode.remote import RemoteSettings
 from precept.errors import InputError
 from precept.ports import Chat
-from precept.records.instructions.built import Built, CountTokens, named_apart
+from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
 from precept.records.instructions.task_files import Instance, TaskFile, read_task_files
 from precept.records.problems import FileProblem
 from precept.records.readers.natural_instructions import evaluation_places, read_instruction
@@ -103,7 +103,10 @@ def build(paths: Sequence[str], settings: ReframingSettings, *, count_tokens: Co
             "rows": len(chosen),
             "max_new_tokens": new_tokens_of(task.name),
         }
-    _refuse_unused(settings, tasks)
+    if not rows and files.refused:
+        return Built((), refused=files.refused)
+    with naming_refused(files.refused):
+        _refuse_unused(settings, tasks)
     report = {"released": {"temperature": TEMPERATURE, "stop": STOP}, "teacher": identity, "tasks": tasks}
     return Built((), named_apart(rows), report, files.refused)
 
