@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from precept.errors import InputError
+from precept.run.data.make import make_data
 from precept.run.data.reframing import ReframingSettings
 from precept.run.data.reframing import build as build_reframing
 
@@ -32,3 +33,22 @@ def test_a_template_whose_task_cannot_be_read_names_the_file(tmp_path: Path) -> 
         build_reframing(paths, settings)
     assert f"{paths[1]}: empty: the file has 0 bytes" in (caught.value.found or "")
     assert [refusal.file for refusal in build_reframing(paths[1:], settings).refused] == paths[1:]
+
+
+def test_every_row_and_file_that_is_dropped_stands_in_the_report(tmp_path: Path) -> None:
+    rows = write(tmp_path, "rows.jsonl", *({"prompt": f"p{n}", "completion": "c" * (n == 0)} for n in range(13)))
+    made = make_data("mixture", data=[rows], output=tmp_path / "out", pairs={"bad_rows": "drop"})
+    told = json.loads(Path(made["report"]).read_text())["unusable"]
+    assert (told["count"], told["by_code"]) == (12, {"empty-answer": 12})
+    assert [entry["row"] for entry in told["entries"]] == list(range(2, 14))
+    assert told["entries"][0] == {"file": rows, "row": 2, "code": "empty-answer", "reason": "empty answer"}
+    broken = write(tmp_path, "task002_b.json")
+    made = make_data(
+        "super_ni",
+        data=[write(tmp_path, "task001_a.json", TASK), broken],
+        output=tmp_path / "other",
+        pairs={"bad_rows": "drop"},
+    )
+    told = json.loads(Path(made["report"]).read_text())["unusable"]
+    reason = "empty: the file has 0 bytes"
+    assert told["entries"] == [{"file": broken, "row": None, "code": "empty-file", "reason": reason}]

@@ -13,7 +13,7 @@ from precept.records import load, write
 from precept.records.instructions.built import Built
 from precept.run.console import STDOUT, say
 from precept.run.data.makers import MAKERS
-from precept.run.data.rows import settle_refusals
+from precept.run.data.rows import refusals_document, settle_refusals
 from precept.run.data.steps import TokenCounter, files_hash, make_counter, named_files_hash, parse_keys
 from precept.run.fingerprint import fingerprint
 from precept.run.output import COMPLETED, Output, open_output, read_manifest, stored_result
@@ -123,7 +123,7 @@ def _write(out: Output, built: Built, method: str) -> dict[str, Any]:
     place = {name: number for number, name in enumerate(names)}
     sources = {part: [(place[r.source.file], r.source.row) for r in rows] for part, (_, rows) in parts.items()}
     out.write_json(SOURCES, {"files": list(names), **sources})
-    out.write_json(REPORT, {"method": method, **built.report})
+    out.write_json(REPORT, {"method": method, **built.report, "unusable": refusals_document(built.refused)})
     return {**result, "report": str(out.folder / REPORT)}
 
 

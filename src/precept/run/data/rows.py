@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from precept.errors import InputError
 from precept.records import FileReport, Loaded, data_hash, load, split
@@ -86,6 +87,16 @@ def settle_refusals(
             do=f"mend them, or go on without them with {do}",
         )
     say(f"left out {len(refusals)} of {kept + len(refusals)} rows:\n    {summary}")
+
+
+def refusals_document(refusals: Sequence[Refusal]) -> dict[str, Any]:
+    """What report.json says of rows and files that were left out because they cannot be used: every one of them, and
+    how many there are of each code. ``row`` is null where it is the whole file."""
+    return {
+        "count": len(refusals),
+        "by_code": dict(Counter(refusal.code for refusal in refusals).most_common()),
+        "entries": [{"file": r.file, "row": r.row, "code": r.code, "reason": r.reason} for r in refusals],
+    }
 
 
 def count_reasons(reasons: Iterable[str]) -> list[tuple[str, int]]:
