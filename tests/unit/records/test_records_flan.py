@@ -433,3 +433,20 @@ def test_bad_files_and_rows_are_refused_and_the_rest_is_read(tmp_path: Path) -> 
     (folder / "snli.jsonl").write_text(3 * f"{json.dumps(NLI)}\n")
     limited = build([f"{folder}#6"], FlanSettings(templates_per_task=1))  # 1 + 4 rows, the refused ones too, then 1
     assert sorted(row.task or "" for row in limited.train) == ["rte", "rte", "snli"]
+
+
+def test_a_number_that_may_be_an_option_or_its_place_is_refused(tmp_path: Path) -> None:
+    row = {"question": "1+1?", "options": [1, 2, 3], "answer": 2}
+    twins = [{**row, "options": ["1", "2", "3"]}, {**row, "answer": 3}]  # 3 is the third, or counts beyond them
+    clear = [{**row, "answer": "2"}, {**row, "options": [0, 1, 2]}, {**row, "options": ["one", "two", "three"]}]
+    path = write(tmp_path, "sums.jsonl", row, *twins, *clear)
+    settings = FlanSettings(kind="multiple_choice", assignment="random", turned_around=False)
+    built = build([path], settings)
+    assert [(refusal.row, refusal.code) for refusal in built.refused] == [(n, "two-meanings") for n in (1, 2, 3)]
+    assert sorted(texts(row)[1] or "" for row in built.train if isinstance(row, Conversation)) == ["2", "2", "three"]
+    plan = tmp_path / "plan.yaml"
+    plan.write_text('tasks: {sums: {kind: multiple_choice, labels: {1: "1", 2: "2", 3: "3"}}}')
+    named = build(
+        [write(tmp_path, "sums.jsonl", row, *twins)], settings.model_copy(update={"kind": None, "tasks": plan})
+    )
+    assert sorted(texts(row)[1] or "" for row in named.train if isinstance(row, Conversation)) == ["2", "2", "3"]

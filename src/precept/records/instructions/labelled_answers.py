@@ -11,7 +11,8 @@ from precept.records.problems import RowProblem
 from precept.records.readers.conversation import split_solution
 
 ANSWER_COLUMNS = ("answer", "answers", "target", "targets", "output", "completion", "summary", "label")
-"""Where a row's answer is looked for, the first that is there; a number beside options counts them from 0."""
+"""Where a row's answer is looked for, the first that is there; a number beside options counts them from 0,
+and must not be one of them itself."""
 RATIONALE = "rationale"
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 
@@ -92,6 +93,12 @@ def _called(value: Any, labels: Mapping[str | int | bool, str], options: Sequenc
             raise RowProblem("no-label", f"its label {value!r:.40} has no name in the plan")
         return names[as_text(value)]
     if options and isinstance(value, int) and not isinstance(value, bool):
+        if str(value) in options and not (0 <= value < len(options) and options[value] == str(value)):
+            raise RowProblem(
+                "two-meanings",
+                f"its answer {value} is one of its options, and a number beside options counts them from 0: write the "
+                f'answer as text ("{value}"), or say in a plan what it is called (labels: {{{value}: ...}})',
+            )
         if not 0 <= value < len(options):
             raise RowProblem("no-label", f"its label {value} counts beyond its {len(options)} options")
         return options[value]
