@@ -276,3 +276,9 @@ def test_files_of_the_second_collection_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "task001_x.json").write_text(json.dumps(document))
     (refusal,) = build([str(tmp_path)], NaturalInstructionsSettings(hold_out="none")).refused
     assert "made into rows by super_ni" in refusal.reason
+
+
+@pytest.mark.parametrize("listed", [5, True, {"0": "-"}, "-none"])
+def test_examples_that_are_no_list_are_refused(listed: Any) -> None:
+    with pytest.raises(FileProblem, match=r"'Positive Examples' holds .*, not a list of objects"):
+        read_instruction({**DOCUMENT, "Examples": {"Positive Examples": listed, "Negative Examples": ["-"]}})

@@ -15,6 +15,7 @@ from precept.errors import InputError
 from precept.records.instructions.splits import TaskFacts, balanced_places, split_by_category
 from precept.records.instructions.super_ni import SuperNISettings, build
 from precept.records.instructions.task_files import read_task_files
+from precept.types import Conversation
 
 QUESTIONS = ("Question Answering",)
 SUMMARY = ("Summarization",)
@@ -289,3 +290,26 @@ def test_real_task_files_split_by_their_own_categories(shared_data: Path) -> Non
     # 7 tasks; 'Summarization' is one of them, and no two of them state the same source
     built = build([str(shared_data / "superni" / "tasks")], settings(test_categories=SUMMARY))
     assert (len(built.train), len(built.test), list(built.refused)) == (600, 100, [])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("Categories", [["Data to Text"]], "'Categories' holds a list of other things than text"),
+        ("Source", 5, "'Source' holds a number, not text or a list of texts"),
+        ("Input_language", {}, "'Input_language' holds an object"),
+        ("Instance License", 5, "'Instance License' holds a number"),
+    ],
+)
+def test_a_task_whose_category_source_language_or_licence_is_no_text_is_refused(
+    tmp_path: Path, field: str, value: Any, reason: str
+) -> None:
+    document = {"Definition": ["Say it."], "Categories": ["Question Answering"], "Input_language": ["English"]}
+    document |= {"Output_language": ["English"], "Positive Examples": [{"input": "a", "output": "b"}]}
+    document |= {"Instances": [{"input": "x", "output": ["y"]}]}
+    (tmp_path / "task1_bad.json").write_text(json.dumps({**document, field: value}))
+    (tmp_path / "task2_good.json").write_text(json.dumps(document))
+    built = build([str(tmp_path)], SuperNISettings())
+    assert [row.task for row in built.train if isinstance(row, Conversation)] == ["task2_good"]
+    (refusal,) = built.refused
+    assert refusal.file.endswith("task1_bad.json") and refusal.reason.startswith(reason)

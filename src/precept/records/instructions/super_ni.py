@@ -29,7 +29,7 @@ from precept.records.instructions.splits import (
 from precept.records.instructions.task_files import Instance, TaskFile, TaskFiles, read_task_files
 from precept.records.instructions.weak_instructions import output_space, with_delusive_examples
 from precept.records.problems import FileProblem
-from precept.records.readers.super_ni import task_text
+from precept.records.readers.super_ni import task_text, texts_of
 from precept.records.readers.tk_instruct import TK_INSTRUCT, Encoding, Prompt, TaskText, encode
 from precept.settings import Settings
 from precept.types import Conversation, Message, Refusal
@@ -84,8 +84,8 @@ def build(paths: Sequence[str], settings: SuperNISettings, *, count_tokens: Coun
     """Rows of all tasks in order. Raises InputError where the tasks cannot be read, nothing named is held out, or two
     test rows of a task have the same id."""
     files = read_task_files(paths)
-    facts = [_facts(task) for task in files.tasks]
-    if not files.tasks and files.refused:
+    facts, tasks = _stated(files)
+    if not tasks and files.refused:
         return Built((), refused=files.refused)
     with naming_refused(files.refused):
         placed = _split(facts, settings)
@@ -93,7 +93,7 @@ def build(paths: Sequence[str], settings: SuperNISettings, *, count_tokens: Coun
     train: list[Conversation] = []
     test: list[Conversation] = []
     report: dict[str, Any] = {}
-    for task, fact in zip(files.tasks, facts, strict=True):
+    for task, fact in zip(tasks, facts, strict=True):
         where = placed[task.name]
         entry: dict[str, Any] = {"part": where.part, "categories": list(fact.categories), "instances": task.listed}
         report[task.name] = entry
@@ -221,17 +221,23 @@ def _split(facts: Sequence[TaskFacts], settings: SuperNISettings) -> dict[str, P
     return placed | {name: Placed("excluded", "not drawn") for name in train[settings.num_train_tasks or len(train) :]}
 
 
+def _stated(files: TaskFiles) -> tuple[list[TaskFacts], list[TaskFile]]:
+    """What the split goes by, and the tasks that state it as they should; the others are refused."""
+    facts, tasks = [], []
+    for task in files.tasks:
+        try:
+            facts.append(_facts(task))
+        except FileProblem as problem:
+            files.refused.append(Refusal(task.file.name, None, problem.reason, problem.code))
+        else:
+            tasks.append(task)
+    return facts, tasks
+
+
 def _facts(task: TaskFile) -> TaskFacts:
     document = task.document
-    languages = (*_texts(document, "Input_language"), *_texts(document, "Output_language"))
-    return TaskFacts(task.name, _texts(document, "Categories"), _texts(document, "Source"), languages)
-
-
-def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """A field that is a list of texts, or in older files one text."""
-    value = document.get(key)
-    values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    return tuple(text for text in values if isinstance(text, str))
+    languages = (*texts_of(document, "Input_language"), *texts_of(document, "Output_language"))
+    return TaskFacts(task.name, texts_of(document, "Categories"), texts_of(document, "Source"), languages)
 
 
 def _own_encoding(settings: SuperNISettings) -> Encoding:

@@ -141,7 +141,7 @@ def _suggestion(example: Shown) -> str:
 
 def _shown(examples: Record, key: str) -> tuple[Shown, ...]:
     listed = examples.get(key) or []
-    if listed and listed[0] == ABSENT:
+    if listed == ABSENT or (isinstance(listed, list) and listed and listed[0] == ABSENT):
         return ()
     if not isinstance(listed, list) or not all(isinstance(example, dict) for example in listed):
         raise FileProblem("bad-task", f"'{key}' holds {kind_of(listed)}, not a list of objects")

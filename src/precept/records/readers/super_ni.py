@@ -30,10 +30,21 @@ def task_text(document: Record, name: str, *, positives: int, negatives: int) ->
 
 
 def task_licence(document: Record) -> str | None:
-    """The licence that a task file states for its instances."""
-    licences = document.get("Instance License")
-    licences = [licences] if isinstance(licences, str) else licences or []
-    return ", ".join(map(str, licences)) or None
+    """The licence that a task file states for its instances. Raises FileProblem as ``texts_of`` does."""
+    return ", ".join(texts_of(document, "Instance License")) or None
+
+
+def texts_of(document: Record, key: str) -> tuple[str, ...]:
+    """A field that is a list of texts, or in older files one text; nothing where it is absent. Raises FileProblem where
+    it is anything else."""
+    value = document.get(key)
+    if value is None:
+        return ()
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        held = f"{kind_of(value)} of other things than text" if isinstance(value, list) else kind_of(value)
+        raise FileProblem("bad-task", f"'{key}' holds {held}, not text or a list of texts")
+    return tuple(texts)
 
 
 def instances_of(document: Record) -> list[Any]:
