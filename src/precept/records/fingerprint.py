@@ -14,11 +14,17 @@ from precept.types import Comparison, Message, Row, Text, TokenSequence
 
 
 def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys. Raises RowProblem for text that UTF-8 cannot hold (lone surrogates)."""
+    """JSON with sorted keys. Raises RowProblem for text that UTF-8 cannot hold (lone surrogates), and for values nested
+    too deep."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=_plain)
     except TypeError:
-        return _encode(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain))
+        pass  # what orjson refuses: lone surrogates, whole numbers above 64 bits, more than 254 levels
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    except RecursionError:
+        raise RowProblem("nested-too-deep", "holds a value that is nested too deep") from None
+    return _encode(text)
 
 
 def _encode(text: str) -> bytes:

@@ -14,6 +14,7 @@ import orjson
 
 from precept.records.problems import FileProblem, RowProblem
 
+TOO_MANY_DIGITS = "holds a whole number with too many digits to be read"
 UTF8_BOM = b"\xef\xbb\xbf"
 STRING_OR_TRAILING_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|,(?=\s*[\]}])', re.DOTALL)
 
@@ -113,6 +114,8 @@ def parse_odd_line(line: bytes, *, line_number: int, offset: int) -> Any:
         raise RowProblem("bad-json", f"not JSON: {error.msg} at line {line_number} column {error.colno}") from None
     except RecursionError:
         raise RowProblem("bad-json", f"not JSON: nested too deep at line {line_number}") from None
+    except ValueError:  # Python reads whole numbers of up to 4,300 digits
+        raise RowProblem("bad-json", f"{TOO_MANY_DIGITS} at line {line_number}") from None
 
 
 def _mend(data: bytes, ending: str) -> tuple[Any, list[str]]:
@@ -132,6 +135,8 @@ def _mend(data: bytes, ending: str) -> tuple[Any, list[str]]:
         where = f"{error.msg} at line {error.lineno} column {error.colno}"
     except RecursionError:
         where = "nested too deep"
+    except ValueError:
+        raise FileProblem("bad-json", TOO_MANY_DIGITS) from None
     raise FileProblem("bad-json", "; ".join([f"not JSON: {where}", *defects]))
 
 

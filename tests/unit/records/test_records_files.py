@@ -309,3 +309,15 @@ def test_no_malformed_value_makes_loading_raise(read: Any) -> None:
                 assert report.rows == report.conversations + report.comparisons + report.texts + len(report.refused)
                 _, report = read({**row, column: value})
                 assert report.rows or report.refused[0].row is None
+
+
+def test_numbers_of_too_many_digits_and_values_nested_too_deep_refuse_their_row(read_bytes: Any) -> None:
+    long, deep = b'{"prompt": "a", "completion": "b", "x": NaN, "n": ' + b"7" * 5000 + b"}", b"[" * 1000 + b"]" * 1000
+    rows, report = read_bytes(b"\n".join([ROW, long, ROW[:-1] + b', "x": ' + deep + b"}"]), "a.jsonl")
+    assert len(rows) == 1
+    assert [(refusal.row, refusal.code, refusal.reason) for refusal in report.refused] == [
+        (2, "bad-json", "holds a whole number with too many digits to be read at line 2"),
+        (3, "nested-too-deep", "holds a value that is nested too deep"),
+    ]
+    _, report = read_bytes(b"[" + long + b"]", "b.json")
+    assert whole_file_reason(report) == "holds a whole number with too many digits to be read"

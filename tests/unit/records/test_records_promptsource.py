@@ -285,3 +285,11 @@ def test_a_choice_that_leaves_nothing_is_an_error(films: tuple[str, Path], setti
     with pytest.raises(InputError) as caught:
         build([films[0]], PromptsourceSettings(templates=films[1], **settings))
     assert caught.value.code == code
+
+
+def test_a_field_that_is_nested_too_deep_refuses_its_row() -> None:
+    deep: Any = "x"
+    for _ in range(3000):
+        deep = [deep]
+    with pytest.raises(RowProblem, match="nested too deep"):
+        render("{{a}} ||| b", {"a": deep})

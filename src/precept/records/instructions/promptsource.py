@@ -166,11 +166,15 @@ class PromptRenderer:
             raise RowProblem("unknown-field", f"template '{name}': the row has no field '{field}'")
         if "answer_choices" in columns:
             raise RowProblem("restricted-field", f"template '{name}': the row has a field 'answer_choices' of its own")
+        try:
+            guarded = _protect(columns)
+        except RecursionError:
+            raise RowProblem("nested-too-deep", "holds a value that is nested too deep") from None
         choices = None
         if self.template.answer_choices is not None:
-            written = self._write(self._choices, _protect(columns), choose, longest=None)
+            written = self._write(self._choices, guarded, choose, longest=None)
             choices = [_restore(choice.strip()) for choice in written.split(SEPARATOR)]
-        values = {**_protect(columns), "answer_choices": choices and list(map(_protect, choices))}
+        values = {**guarded, "answer_choices": choices and list(map(_protect, choices))}
         written = self._write(self._jinja, values, choose, longest=self._longest)
         parts = [_restore(part).strip() for part in written.split(SEPARATOR)]
         if len(parts) > 2:
