@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from precept.errors import InputError
-from precept.records.problems import RowProblem
+from precept.records.instructions.yaml_files import read_yaml
+from precept.records.problems import FileProblem, RowProblem
 
 SHIPPED = Path(__file__).with_name("templates")
 SLOT = re.compile(r"\{(\w+)\}")
@@ -117,12 +117,9 @@ def shipped_templates(kind: str) -> TemplateSet:
 def read_template_set(path: Path) -> TemplateSet:
     """The templates of a file. Raises InputError where it is none."""
     try:
-        document = yaml.safe_load(path.expanduser().read_bytes())
-        sheet = _Sheet.model_validate(document)
-    except OSError as error:
-        raise _bad(path, f"cannot be opened: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _bad(path, f"not YAML: {' '.join(str(error).split())[:200]}") from None
+        sheet = _Sheet.model_validate(read_yaml(path))
+    except FileProblem as problem:
+        raise _bad(path, problem.reason) from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from precept.errors import InputError
@@ -39,7 +38,8 @@ from precept.records.instructions.labelled_answers import (
     with_solution_split,
 )
 from precept.records.instructions.raw_records import RawRecord, as_text, read_raw_records
-from precept.records.problems import RowProblem
+from precept.records.instructions.yaml_files import read_yaml
+from precept.records.problems import FileProblem, RowProblem
 from precept.types import Refusal, Source
 
 DIALOGUE_COLUMNS = ("dialog", "dialogue", "utterances", "turns", "messages", "conversations", "conversation")
@@ -120,11 +120,9 @@ def read_plan(path: Path | None) -> dict[str, TaskPlan]:
     if path is None:
         return {}
     try:
-        plan = _Plan.model_validate(yaml.safe_load(path.expanduser().read_bytes()))
-    except OSError as error:
-        raise _bad_plan(path, f"cannot be opened: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _bad_plan(path, f"not YAML: {' '.join(str(error).split())[:200]}") from None
+        plan = _Plan.model_validate(read_yaml(path))
+    except FileProblem as problem:
+        raise _bad_plan(path, problem.reason) from None
     except ValidationError as error:
         first = error.errors()[0]
         raise _bad_plan(path, f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg'].lower()}") from None

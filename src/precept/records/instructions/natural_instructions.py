@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field as Bound
 
 from precept.errors import InputError
 from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
 from precept.records.instructions.splits import Placed, draw_tasks, refuse_unknown, split_by_name
 from precept.records.instructions.task_files import Instance, TaskFile, TaskFiles, TaskInstances, read_task_files
+from precept.records.instructions.yaml_files import read_yaml
 from precept.records.problems import FileProblem
 from precept.records.readers.natural_instructions import (
     EXPLAINED,
@@ -217,15 +217,15 @@ def category_of(name: str) -> str:
 def _read_categories(path: Path) -> Mapping[str, str]:
     """Task name -> category, of a file that lists the tasks of each category."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, ValueError) as error:
-        document = error
+        document = read_yaml(path)
+    except FileProblem as problem:
+        document = problem.reason
     if not isinstance(document, dict) or not all(isinstance(tasks, list) for tasks in document.values()):
         raise InputError(
             "the file of categories does not list the tasks of each category",
             code="bad-categories",
             where=str(path),
-            found=f"{document!r:.200}",
+            found=document[:200] if isinstance(document, str) else f"{document!r:.200}",
             do="write a line for each category: NAME: [TASK, ...]",
         )
     return {str(task): str(category) for category, tasks in document.items() for task in tasks}

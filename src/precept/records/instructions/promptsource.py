@@ -22,7 +22,8 @@ from precept.errors import InputError
 from precept.records.instructions.built import Built, CountTokens, naming_refused
 from precept.records.instructions.prompt_sandbox import Choose, PromptEnvironment
 from precept.records.instructions.raw_records import RawRecord, read_raw_records
-from precept.records.problems import RowProblem
+from precept.records.instructions.yaml_files import parse_yaml
+from precept.records.problems import FileProblem, RowProblem
 from precept.settings import Settings
 from precept.types import Conversation, Message
 
@@ -94,9 +95,9 @@ def read_templates(path: Path) -> list[PromptTemplate]:
     if len(data) > MAX_FILE_BYTES:
         raise _bad_file(path, f"holds {len(data):,} bytes, which no template file does")
     try:
-        document = yaml.load(data, _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise _bad_file(path, f"not YAML: {' '.join(str(error).split())[:200]}") from None
+        document = parse_yaml(data, loader=_Loader)
+    except FileProblem as problem:
+        raise _bad_file(path, problem.reason) from None
     held = document.get("templates") if isinstance(document, dict) else None
     if not isinstance(held, dict) or not held:
         raise _bad_file(path, "has no 'templates' with a template for each id")
