@@ -52,3 +52,25 @@ def test_every_row_and_file_that_is_dropped_stands_in_the_report(tmp_path: Path)
     told = json.loads(Path(made["report"]).read_text())["unusable"]
     reason = "empty: the file has 0 bytes"
     assert told["entries"] == [{"file": broken, "row": None, "code": "empty-file", "reason": reason}]
+
+
+@pytest.mark.parametrize(
+    ("method", "pairs"),
+    [
+        ("mixture", {"epochs": 1e30}),
+        ("mixture", {"total_rows": 10**12}),
+        ("mixture", {"seed": 10**40}),
+        ("mixture", {"cap": {"rows": 10**40}}),
+        ("dolly", {"seed": -1, "test_size": 1}),
+        ("flan", {"rows": 10**30}),
+        ("flan", {"max_examples": 10**40}),
+        ("flan_collection", {"rows": 10**12}),
+        ("flan_collection", {"inversion_weight": float("inf")}),
+        ("natural_instructions", {"num_examples": 10**9}),
+    ],
+)
+def test_numbers_that_no_work_can_be_done_with_are_refused(tmp_path: Path, method: str, pairs: dict[str, Any]) -> None:
+    rows = write(tmp_path, "rows.jsonl", *({"prompt": f"p{n}", "completion": "c"} for n in range(5)))
+    with pytest.raises(InputError) as caught:
+        make_data(method, data=[rows], output=tmp_path / "out", pairs=pairs)
+    assert caught.value.code in ("bad-value", "mixture-too-long")

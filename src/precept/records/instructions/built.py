@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field
 
 from precept.errors import InputError
 from precept.types import Comparison, Conversation, Refusal
+
+MAX_ROWS = 100_000_000
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+RowCount = Annotated[int, Field(ge=1, le=MAX_ROWS)]
+"""Rows that are drawn: more than any published mixture has, and few enough to be held."""
 
 
 class CountTokens(Protocol):

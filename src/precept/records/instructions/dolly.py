@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, named_apart
+from precept.records.instructions.built import Built, CountTokens, Seed, named_apart
 from precept.records.instructions.raw_records import RawRecord, read_raw_records
 from precept.records.instructions.tally import Tally
 from precept.records.problems import RowProblem
@@ -52,7 +52,7 @@ class DollySettings(Settings):
     """Drop records whose prompt, answer and end marker have this many tokens or more: needs a tokenizer."""
     test_size: int = Field(default=200, ge=0)
     """Rows held out."""
-    seed: int = 42
+    seed: Seed = 42
     """Draws the order of the rows and which of them are held out."""
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
+from precept.records.instructions.built import Built, CountTokens, RowCount, Seed, named_apart, naming_refused
 from precept.records.instructions.flan_splits import (
     TaskSplit,
     hold_out_cluster,
@@ -75,9 +75,9 @@ class FlanSettings(Settings):
     """The first rows of each task that are used."""
     mixing_cap: Annotated[int, Field(ge=1)] = 3_000
     """A task is drawn in proportion to its number of rows, and rows above so many add nothing."""
-    rows: Annotated[int, Field(ge=1)] | None = None
+    rows: RowCount | None = None
     """Training rows in all; by default as many as there are without drawing one twice."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides what is drawn, and in which order."""
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
+from precept.records.instructions.built import Built, CountTokens, RowCount, Seed, named_apart, naming_refused
 from precept.records.instructions.dialogue_text import list_dialogue
 from precept.records.instructions.few_shot_forms import Exemplar, Layout, assemble, draw_layout, prune, with_template
 from precept.records.instructions.flan_cells import (
@@ -60,7 +60,7 @@ class FlanCollectionSettings(Settings):
     """Share of zero-shot rows; the rest is few-shot."""
     options_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of rows with answer options where a version without them exists."""
-    inversion_weight: Annotated[float, Field(ge=0)] = 0.3
+    inversion_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
     """Weight of turned-around chains of thought and dialogues beside 1 of those as they are."""
     mmlu_tasks: Literal["leave_out", "keep"] = "leave_out"
     """Tasks of Super-NaturalInstructions made of MMLU, numbers 664 to 667 and 685 to 737: left out as in the paper."""
@@ -72,9 +72,9 @@ class FlanCollectionSettings(Settings):
     """Tokens of exemplars and query; exemplars that do not fit are left out, rows without any are dropped."""
     test_rows_per_task: Annotated[int, Field(ge=0)] = 0
     """The last rows of each task are kept from training and become test rows, zero-shot by the first template."""
-    rows: Annotated[int, Field(ge=1)] | None = None
+    rows: RowCount | None = None
     """Training rows to draw; by default as many as the tasks have, each up to its sub-mixture's cap."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides what is drawn, and in which order."""
 
 

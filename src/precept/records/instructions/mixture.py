@@ -12,7 +12,7 @@ from pydantic import Field
 from precept.errors import InputError
 from precept.records.by_hash import data_hash
 from precept.records.files import find_files, split_limit
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import MAX_ROWS, Built, CountTokens, RowCount, Seed
 from precept.records.load import load
 from precept.records.mixture import Mixture, MixtureSource, counts_for, mixing_shares, most_without_repeats
 from precept.settings import Settings
@@ -34,11 +34,11 @@ class MixtureSettings(Settings):
     """Rows of a source above this add nothing to its share: one number, or one for each of some sources."""
     temperature: Above0 = 1.0
     """Shares to the power 1/temperature: above 1 makes them more alike."""
-    total_rows: AtLeast1 | None = None
+    total_rows: RowCount | None = None
     """Rows of the mixture; by default as many as these shares allow without a row coming twice."""
     epochs: Above0 | dict[str, Above0] | None = None
     """Passes over each source, instead of shares: one number, or one for every source."""
-    seed: int = 42
+    seed: Seed = 42
     """Of the order in which a source is drawn from."""
 
 
@@ -140,7 +140,16 @@ def _counts(
     sizes = [source.rows for source in mixed]
     if settings.epochs is not None:
         epochs = _for_each(settings.epochs, names, key="epochs")
-        counts = [round(size * passes) for size, passes in zip(sizes, epochs, strict=True)]
+        wanted = [size * passes for size, passes in zip(sizes, epochs, strict=True)]
+        if sum(wanted) > MAX_ROWS:
+            raise InputError(
+                f"so many passes draw more than {MAX_ROWS:,} rows",
+                code="mixture-too-long",
+                where="epochs",
+                found=f"{sum(wanted):.4g} rows",
+                do="set fewer",
+            )
+        counts = [round(count) for count in wanted]
         if not sum(counts):
             raise InputError(
                 "so few passes draw no row",
@@ -149,7 +158,6 @@ def _counts(
                 found=str(settings.epochs),
                 do="set more",
             )
-        wanted = [size * passes for size, passes in zip(sizes, epochs, strict=True)]
         return counts, [count / sum(wanted) for count in wanted]
     caps = settings.cap
     weights = None

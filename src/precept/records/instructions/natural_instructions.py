@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field as Bound
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
+from precept.records.instructions.built import Built, CountTokens, Seed, named_apart, naming_refused
 from precept.records.instructions.splits import Placed, draw_tasks, refuse_unknown, split_by_name
 from precept.records.instructions.task_files import Instance, TaskFile, TaskFiles, TaskInstances, read_task_files
 from precept.records.instructions.yaml_files import read_yaml
@@ -34,6 +34,7 @@ from precept.types import Conversation, Message, Refusal
 EVALUATION_TASKS = (2, 3, 5, 8, 22, 33, 34, 39, 40, 44, 45, 52)
 """Numbers of the 12 tasks that the paper evaluates on."""
 NAME = re.compile(r"(?:sub)?task0*(\d+)_(.+)")
+MAX_EXAMPLES = 10_000  # of each kind: more than a prompt can hold
 DATASETS = ("essential_terms",)  # those whose names are two words
 # What a task's name says of its category. The paper's other categories cannot be told from names.
 CATEGORIES = {
@@ -52,7 +53,7 @@ class NaturalInstructionsSettings(Settings):
 
     fields: tuple[Field, ...] = FULL_INSTRUCTION
     """Fields of the instruction, in this order."""
-    num_examples: Annotated[int, Bound(ge=0)] = 2
+    num_examples: Annotated[int, Bound(ge=0, le=MAX_EXAMPLES)] = 2
     """Examples of each kind; where a task has fewer positive ones, its first instances follow."""
     hold_out: Literal["none", "evaluation", "random", "category", "dataset", "task"] = "evaluation"
     """Tasks to test: the paper's 12, some drawn at random, or those of a category, a dataset or a name."""
@@ -68,7 +69,7 @@ class NaturalInstructionsSettings(Settings):
     """Test instances of each task, in equal strides."""
     first_test_instance: Annotated[int, Bound(ge=0)] = 60
     """Place of the first test instance, from 0; those before it may stand as examples."""
-    seed: int = 42
+    seed: Seed = 42
     """Of the tasks, instances and references that are drawn."""
 
 

@@ -19,7 +19,7 @@ import yaml
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, naming_refused
+from precept.records.instructions.built import Built, CountTokens, Seed, naming_refused
 from precept.records.instructions.prompt_sandbox import Choose, PromptEnvironment
 from precept.records.instructions.raw_records import RawRecord, read_raw_records
 from precept.records.instructions.yaml_files import parse_yaml
@@ -48,7 +48,7 @@ class PromptsourceSettings(Settings):
     whole texts, as T0 was trained on."""
     max_rows: Annotated[int, Field(ge=1)] | None = None
     """At most so many of the data's rows, the first ones; by default all."""
-    seed: int = 0
+    seed: Seed = 0
     """What the filter `choice` and `template_choice=random` draw from."""
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
+from precept.records.instructions.built import Built, CountTokens, Seed, named_apart, naming_refused
 from precept.records.instructions.splits import (
     HELD_OUT_CATEGORIES,
     Placed,
@@ -76,7 +76,7 @@ class SuperNISettings(Settings):
     """Training rows are answered as a random instance of their task is: the form is learned, and not the task."""
     max_source_length: Annotated[int, Field(ge=1)] = 1024
     """Tokens of a prompt at most, counted by `tokenizer`: examples that do not fit are left out."""
-    seed: int = 42
+    seed: Seed = 42
     """Of the instances, references and encodings that are drawn."""
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from precept.errors import InputError
 from precept.evaluate.metrics import best_score, exact_match
 from precept.records import load
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, Seed
 from precept.run.console import say
 from precept.settings import Settings
 from precept.types import Conversation, Generation, Message, Row
@@ -30,7 +30,7 @@ class AnswersSettings(Settings):
     """Rows drawn; fewer are always among more. By default all, in their order."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
     """Longest answer in tokens. An answer that does not end there is left out."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the rows that are drawn."""
 
 

@@ -26,11 +26,27 @@ def parse_keys(maker: Maker, pairs: Mapping[str, Any], where: Where) -> tuple[Da
             raise unknown_key(key, [*DataKeys.model_fields, *cls.model_fields], where=where(key))
     values = {key: _as_list(cls, key, pairs[key]) for key in pairs if key in cls.model_fields}
     refuse_truths(cls, values, where)
+    for key, value in values.items():
+        _refuse_huge(key, value, where)
     own = {key: value for key, value in pairs.items() if key not in values}
     try:
         return DataKeys(**own), cls(**values)
     except ValidationError as error:
         raise explain_invalid(error, pairs, where, [DataKeys, cls]) from error
+
+
+def _refuse_huge(key: str, value: Any, where: Where) -> None:
+    """Raise InputError for a whole number that JSON, and so the manifest, cannot hold."""
+    held = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]
+    for number in held:
+        if isinstance(number, int) and abs(number) >= 2**63:
+            raise InputError(
+                f"'{key}': the number is too large",
+                code="bad-value",
+                where=where(key),
+                found=f"a number of {number.bit_length()} bits",
+                do="write a number below 2**63",
+            )
 
 
 def _as_list(cls: type[Settings], key: str, value: Any) -> Any:

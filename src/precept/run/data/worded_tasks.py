@@ -16,7 +16,7 @@ from pydantic import Field
 from precept.bundled.chains import CUE, with_reasons
 from precept.bundled.wordings import Wording
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, RowCount, Seed
 from precept.records.instructions.task_files import Instance, TaskFile, read_task_files
 from precept.records.mixture import counts_for
 from precept.records.problems import FileProblem
@@ -35,13 +35,13 @@ class WordedTasksSettings(Settings):
     """Begin at this category, from 0, in the drawn order: two steps of one seed can divide the categories."""
     wordings_per_task: Annotated[int, Field(ge=1)] | None = None
     """Only the first so many wordings of each task. By default all."""
-    rows: Annotated[int, Field(ge=1)] | None = None
+    rows: RowCount | None = None
     """Rows in all, as many of each task, its instances by turns. By default each instance once."""
     reasoning_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of rows with the reasons before the answer, of tasks whose instances have some."""
     held_out: bool = False
     """Write rows to be asked, without answers, and none to train on."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the tasks, categories, instances and reasoned rows that are drawn."""
 
 
