@@ -186,3 +186,31 @@ def test_a_tree_may_be_deep(tmp_path: Path) -> None:
     (row,) = made(tmp_path, *rows).train
     assert isinstance(row, Conversation)
     assert len(row.messages) == 3000
+
+
+CSV = """message_id,parent_id,text,role,rank,deleted,review_result
+p,,p asks,prompter,,False,True
+a,p,a says,assistant,0,True,True
+b,p,b says,assistant,2.0,false,1
+c,p,c says,assistant,1,0,TRUE
+d,p,d says,assistant,,,False
+e,p,e says,assistant,3,,
+"""
+
+
+def test_tables_write_truths_and_ranks_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "trees.csv"
+    path.write_text(CSV)
+    assert paths(build([str(path)], TreesSettings(replies="best"))) == [
+        "pC"
+    ]  # a is deleted, d rejected, b ranks behind
+    assert paths(build([str(path)], TreesSettings(max_rank=1))) == ["pC"]
+    path.write_text(CSV.replace("2.0", "second").replace("c says,assistant,1,0", "c says,assistant,1,no"))
+    built = build([str(path)], TreesSettings())
+    assert [(refusal.row, refusal.code) for refusal in built.refused] == [(3, "bad-rank"), (4, "bad-truth")]
+
+
+@pytest.mark.parametrize("fields", [{"rank": 0.5}, {"rank": True}, {"deleted": "maybe"}, {"review_result": [1]}])
+def test_trees_with_ranks_or_truths_that_are_none_are_refused(tmp_path: Path, fields: dict[str, Any]) -> None:
+    (refusal,) = made(tmp_path, tree(asked("p", said("a", **fields)))).refused
+    assert refusal.code in ("bad-rank", "bad-truth")

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 
 from precept.errors import InputError
 from precept.records.fingerprint import canonical_json, record_hash, text_digest
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, naming_refused
 from precept.records.instructions.dolly import needs_tokenizer
 from precept.records.instructions.language import LANGUAGES, UNKNOWN, detect_language
 from precept.records.instructions.page_text import is_page, to_markdown
@@ -91,7 +91,8 @@ def build(paths: Sequence[str], settings: ConversationsSettings, *, count_tokens
     pass_ = _Pass(settings, count_tokens)
     for row in loaded.rows:
         pass_.take(_conversation(row))
-    pass_.left_out.refuse_nothing_left(pass_.rows)
+    with naming_refused(loaded.refusals):
+        pass_.left_out.refuse_nothing_left(pass_.rows)
     report = {
         "conversations": len(loaded.rows),
         "refused": len(loaded.refusals),

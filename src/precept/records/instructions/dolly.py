@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from precept.errors import InputError
-from precept.records.instructions.built import Built, CountTokens, Seed, named_apart
+from precept.records.instructions.built import Built, CountTokens, Seed, named_apart, naming_refused
 from precept.records.instructions.raw_records import RawRecord, read_raw_records
 from precept.records.instructions.tally import Tally
 from precept.records.problems import RowProblem
@@ -89,8 +89,9 @@ def build(paths: Sequence[str], settings: DollySettings, *, count_tokens: CountT
             left_out.add(f"{limit} tokens or more", row.source)
         else:
             rows.append(row)
-    left_out.refuse_nothing_left(rows)
-    train, test = _hold_out(rows, settings)
+    with naming_refused(refused):
+        left_out.refuse_nothing_left(rows)
+        train, test = _hold_out(rows, settings)
     report = {
         "records": len(records),
         "refused": len(refused),

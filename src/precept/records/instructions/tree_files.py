@@ -3,7 +3,7 @@
 Nested: ``{message_tree_id, tree_state, prompt: {message_id, text, role, replies: [...], ...}}``, a tree an object.
 Flat: ``{message_id, parent_id, message_tree_id, text, role, ...}``, a message an object. Of a message are read ``role``
 (prompter or assistant), ``text``, ``rank`` (0 is best among its siblings), ``lang``, ``labels`` (quality), ``deleted``
-and ``review_result`` (false: rejected).
+and ``review_result`` (false: rejected). Tables write truths and ranks as text: ``True``, ``false``, ``1`` are read too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from precept.records.instructions.raw_records import RawRecord
 from precept.records.problems import RowProblem, kind_of
 from precept.types import Refusal, Source
 
+TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 ROLES = {"prompter": "user", "user": "user", "human": "user", "assistant": "assistant"}
 
 
@@ -85,33 +86,62 @@ def _read_nested(record: RawRecord) -> Node:
 
 
 def _read_node(columns: Mapping[str, Any], source: Source, tree: Mapping[str, Any]) -> Node:
-    """A message without its replies. What is wrong with the message itself is its ``fault``."""
+    """A message without its replies. What is wrong with the message itself is its ``fault``. Raises RowProblem where a
+    rank or a truth is none."""
     role, text, language, state = (
         columns.get("role"),
         columns.get("text"),
         columns.get("lang"),
         tree.get("tree_state"),
     )
-    rank, named = _number(columns.get("rank")), columns.get("message_id")
+    named, deleted, accepted = columns.get("message_id"), _truth(columns, "deleted"), _truth(columns, "review_result")
     node = Node(
         id="" if named is None else str(named),
         role=ROLES.get(role, "") if isinstance(role, str) else "",
         text=text if isinstance(text, str) else "",
         source=source,
-        rank=None if rank is None else int(rank),
+        rank=_rank(columns),
         quality=_quality(columns.get("labels")),
         language=language if isinstance(language, str) else None,
         state=state if isinstance(state, str) else None,
     )
-    if columns.get("deleted") is True:
+    if deleted:
         node.fault = "deleted"
-    elif columns.get("review_result") is False:
+    elif accepted is False:
         node.fault = "rejected in review"
     elif not node.role:
         node.fault = f"unknown role {role!r:.40}"
     elif not node.text.strip():
         node.fault = "no text"
     return node
+
+
+def _stated(columns: Mapping[str, Any], name: str) -> Any:
+    """What a column holds; None where it holds nothing, as tables write it too, or no finite number."""
+    value = columns.get(name)
+    blank = isinstance(value, str) and value.strip().lower() in ("", "null", "none", "nan")
+    return None if blank or (isinstance(value, float) and not math.isfinite(value)) else value
+
+
+def _truth(columns: Mapping[str, Any], name: str) -> bool | None:
+    value = _stated(columns, name)
+    truth = TRUTHS.get(str(value).strip().lower())
+    if value is not None and truth is None:
+        raise RowProblem("bad-truth", f"column '{name}' holds {value!r:.40}, not true or false")
+    return truth
+
+
+def _rank(columns: Mapping[str, Any]) -> int | None:
+    value = _stated(columns, "rank")
+    if value is None:
+        return None
+    try:
+        number = _number(float(value) if isinstance(value, str) else value)
+    except ValueError:
+        number = None
+    if number is None or not number.is_integer():
+        raise RowProblem("bad-rank", f"column 'rank' holds {value!r:.40}, not a whole number")
+    return int(number)
 
 
 def _number(value: object) -> float | None:

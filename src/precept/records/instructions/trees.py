@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from precept.records.fingerprint import record_hash
-from precept.records.instructions.built import Built, CountTokens
+from precept.records.instructions.built import Built, CountTokens, naming_refused
 from precept.records.instructions.raw_records import read_raw_records
 from precept.records.instructions.tally import Tally
 from precept.records.instructions.tree_files import Node, read_trees
@@ -69,7 +69,8 @@ def build(paths: Sequence[str], settings: TreesSettings, *, count_tokens: CountT
         used += len(rows) > before
         if len(rows) == before:
             left_out.add(f"a tree that gives no {settings.rows}", root.source, detail=root.id)
-    left_out.refuse_nothing_left(rows)
+    with naming_refused([*refused, *faults]):
+        left_out.refuse_nothing_left(rows)
     report: dict[str, Any] = {
         "records": len(records),
         "trees": len(roots),
