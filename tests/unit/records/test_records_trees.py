@@ -214,3 +214,9 @@ def test_tables_write_truths_and_ranks_as_text(tmp_path: Path) -> None:
 def test_trees_with_ranks_or_truths_that_are_none_are_refused(tmp_path: Path, fields: dict[str, Any]) -> None:
     (refusal,) = made(tmp_path, tree(asked("p", said("a", **fields)))).refused
     assert refusal.code in ("bad-rank", "bad-truth")
+
+
+def test_a_nested_tree_with_a_message_twice_is_refused(tmp_path: Path) -> None:
+    twice = tree(asked("p", said("a"), said("b", asked("c", said("a")))))
+    (refusal,) = made(tmp_path, twice, tree(asked("q", said("r")))).refused
+    assert (refusal.row, refusal.reason) == (1, "message 'a' is there twice")

@@ -70,7 +70,7 @@ def _read_nested(record: RawRecord) -> Node:
     prompt = record.columns["prompt"]
     root = _read_node(prompt, record.source, record.columns)
     root.fault = root.fault or _wrong_start(root)
-    waiting = [(root, prompt)]
+    waiting, known = [(root, prompt)], {root.id}
     while waiting:  # trees may be deeper than Python's stack
         node, columns = waiting.pop()
         replies = columns.get("replies") or []
@@ -80,6 +80,9 @@ def _read_nested(record: RawRecord) -> Node:
             )
         for reply in replies:
             child = _read_node(reply, record.source, {})
+            if child.id and child.id in known:
+                raise RowProblem("message-twice", f"message {child.id!r:.60} is there twice")
+            known.add(child.id)
             _hang(node, child)
             waiting.append((child, reply))
     return root
