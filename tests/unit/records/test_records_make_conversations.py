@@ -234,3 +234,36 @@ def test_languages_of_real_questions_are_told(shared_data: Path) -> None:
 def test_real_conversations_are_read(shared_data: Path) -> None:
     built = build([str(shared_data / "fastchat" / "dummy_conversation.json")], ConversationsSettings(languages=("en",)))
     assert (len(built.train), built.report["answers"], built.report["left_out"]) == (500, 1000, {})
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        # a list directly in a list belongs to the item before it
+        ("<ul><li>one</li><ul><li>in</li></ul><li>two</li></ul>", "- one\n  - in\n- two"),
+        ("<ol><li>one</li>\n<ul><li>in</li></ul>\n<li>two</li></ol>", "1. one\n   - in\n2. two"),
+        # and so do text and blocks; before all items they stand above
+        (
+            "<ol>So: <b>now</b><li>one</li>and <i>on</i><p>more</p><li>two</li></ol>",
+            "So: **now**\n\n1. one\n\n   and *on*\n\n   more\n2. two",
+        ),
+        ("<ul><ul><li>in</li></ul></ul>", "- in"),
+        # captions and what stands in no cell come before the table
+        (
+            "<table><caption>Sums</caption><tr><td>x</td>stray<td>y</td></tr></table>",
+            "Sums\n\nstray\n\n| x | y |\n| --- | --- |",
+        ),
+        (
+            "<table>loose<tbody><tr><th>x</th></tr><tr></tr><tr><td>1</td></tr></tbody></table>",
+            "loose\n\n| x |\n| --- |\n| 1 |",
+        ),
+        ("<table><td>x</td><td>y</td></table>", "| x | y |\n| --- | --- |"),
+        ("<table><p>none</p></table>", "none"),
+        (
+            "<table><tr><table><tr><td>in</td></tr></table><td>out</td></tr></table>",
+            "| in |\n| --- |\n\n| out |\n| --- |",
+        ),
+    ],
+)
+def test_what_stands_loose_in_lists_and_tables_is_kept(page: str, text: str) -> None:
+    assert to_markdown(page) == text

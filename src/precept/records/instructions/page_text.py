@@ -17,6 +17,7 @@ BLOCKS = frozenset(
     {"div", "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "pre", "blockquote", "table", "hr", "section"}
 )
 CLOSED_BY_ITSELF = frozenset({"p", "li", "tr", "td", "th"})
+TABLE_PARTS = frozenset({"thead", "tbody", "tfoot", "tr", "colgroup"})
 EMPHASIS = {"strong": "**", "b": "**", "em": "*", "i": "*", "del": "~~", "s": "~~"}
 LANGUAGE = re.compile(r"\blang(?:uage)?-([\w+#.-]+)")
 MAX_DEPTH = 60  # elements inside one another; deeper ones stand beside each other
@@ -150,35 +151,67 @@ def _find(element: _Element, tag: str) -> _Element | None:
 
 
 def _list(element: _Element) -> str:
+    """The items, each a line with its mark. What stands between items belongs to the one before, and what stands before
+    all items is a paragraph above them."""
     start = element.attributes.get("start", "1")
     number = int(start) if start.isascii() and start.isdigit() else 1
+    above, items = _items(element)
     lines = []
-    for child in element.children:
-        if isinstance(child, str) or child.tag != "li":
-            continue
+    for item in items:
         mark = f"{number}. " if element.tag == "ol" else "- "
         number += 1
-        body = re.sub(r"\n\n(?= *(?:-|\d+\.) )", "\n", _blocks(child.children))  # a list inside an item stays close
+        body = re.sub(r"\n\n(?= *(?:-|\d+\.) )", "\n", _blocks(item))  # a list inside an item stays close
         lines.append(mark + body.replace("\n", "\n" + " " * len(mark)))
-    return re.sub(r"(?m)^ +$", "", "\n".join(lines))
+    return "\n\n".join(filter(None, [_blocks(above), re.sub(r"(?m)^ +$", "", "\n".join(lines))]))
+
+
+def _items(element: _Element) -> tuple[list[_Element | str], list[list[_Element | str]]]:
+    """What stands before a list's items, and what is in each."""
+    above: list[_Element | str] = []
+    items: list[list[_Element | str]] = []
+    held, between = above, _Element("div")
+    for child in element.children:
+        if isinstance(child, _Element) and child.tag == "li":
+            held, between = list(child.children), _Element("div")
+            items.append(held)
+        elif isinstance(child, _Element) and child.tag in BLOCKS:
+            held.append(child)
+            between = _Element("div")
+        else:
+            if not between.children:
+                held.append(between)
+            between.children.append(child)
+    return above, items
 
 
 def _table(element: _Element) -> str:
-    rows = [[_inline(cell.children).strip().replace("|", "\\|") for cell in row] for row in _table_rows(element)]
+    """The table; its caption and what stands in no cell come before it, as browsers show the latter."""
+    above: list[_Element | str] = []
+    cells: list[list[_Element]] = []
+    _sort_table(element, cells, above)
+    rows = [[_inline(cell.children).strip().replace("|", "\\|") for cell in row] for row in cells]
     if not rows:
-        return ""
+        return _blocks(above)
     width = max(map(len, rows))
     lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+    table = "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+    return "\n\n".join(filter(None, [_blocks(above), table]))
 
 
-def _table_rows(element: _Element) -> list[list[_Element]]:
-    rows: list[list[_Element]] = []
+def _sort_table(element: _Element, rows: list[list[_Element]], above: list[_Element | str]) -> None:
+    """Sort what is in a table, a part of it or a row into the cells of ``rows`` and what is ``above``."""
+    loose: list[_Element] = []  # cells side by side in no row
     for child in element.children:
         if isinstance(child, str):
-            continue
-        if child.tag == "tr":
-            rows.append([cell for cell in child.children if isinstance(cell, _Element) and cell.tag in ("td", "th")])
-        elif child.tag != "table":
-            rows += _table_rows(child)
-    return rows
+            above += [child] if child.strip() else []
+        elif child.tag in ("td", "th"):
+            if not loose:
+                rows.append(loose)
+            loose.append(child)
+        elif child.tag == "caption":
+            above.append(_Element("div", children=child.children))
+        elif child.tag != "table" and (child.tag in TABLE_PARTS or _find(child, "tr") or _find(child, "td")):
+            loose = []
+            _sort_table(child, rows, above)
+        else:
+            above.append(child)
