@@ -293,3 +293,17 @@ def test_a_field_that_is_nested_too_deep_refuses_its_row() -> None:
         deep = [deep]
     with pytest.raises(RowProblem, match="nested too deep"):
         render("{{a}} ||| b", {"a": deep})
+
+
+@pytest.mark.parametrize(
+    ("jinja", "prompt"),
+    [
+        ("{{a}}", "['a', 'b|||c']"),
+        ("{{a | string | upper}}", "['A', 'B|||C']"),
+        ("{{[a | string]}}", "[\"['a', 'b|||c']\"]"),
+        ("{{a[1]}} {{a[1] | length}}", "b|||c 5"),
+    ],
+)
+def test_a_separator_in_a_list_that_is_printed_stays_as_it_is(jinja: str, prompt: str) -> None:
+    made = render(jinja + " ||| x", {"a": ["a", "b|||c"]})
+    assert made is not None and made.prompt == prompt

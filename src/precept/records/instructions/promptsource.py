@@ -8,6 +8,7 @@ answers. A rendering that is empty on a row has nothing to ask of it (T0's rule)
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ from precept.types import Conversation, Message
 
 SEPARATOR = "|||"
 PROTECTED = "\ufdd0\ufdd1\ufdd0"  # stands for the separator in the fields of a row; no text holds these code points
+# the same as it stands in lists that are printed, where such code points are written as escapes
+GUARDED = re.compile(rf"{PROTECTED}|\\+ufdd0\\+ufdd1\\+ufdd0", re.IGNORECASE)
 MAX_FILE_BYTES = 16_000_000
 
 
@@ -206,7 +209,7 @@ def _protect(value: Any) -> Any:
 
 
 def _restore(text: str) -> str:
-    return text.replace(PROTECTED, SEPARATOR)
+    return GUARDED.sub(SEPARATOR, text)
 
 
 def build(paths: Sequence[str], settings: PromptsourceSettings, *, count_tokens: CountTokens | None = None) -> Built:
