@@ -1,9 +1,9 @@
 """Prompts of reframed instructions, as the released pipeline of 2109.07830 writes them.
 
 A template file's first line is the text with ``{0}`` where the examples go and ``{1}`` where the instance goes, its
-line ends written as a backslash and an n; the second line, where there is one, is the suffix that restrains the
-answer. An example is the input, the suffix without a blank between them, and ``Answer: `` with the output; examples
-stand apart by a blank line.
+line ends written as a backslash and an n; the next line with anything on it, where there is one, is the suffix that
+restrains the answer. An example is the input, the suffix without a blank between them, and ``Answer: `` with the
+output; examples stand apart by a blank line.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def make_template(instruction: str, *, suffix: str = "", marker: str = DEFAULT_M
 def read_template(path: Path) -> Template:
     """The template of a file. Raises InputError where it cannot be read, and as ``parse_template`` does."""
     try:
-        document = path.read_text("utf-8")
+        document = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             "the template cannot be read",
@@ -76,7 +76,7 @@ def parse_template(document: str, *, where: str) -> Template:
             found=f"slots {', '.join(slots) or 'none'} on the first of {len(lines)} lines",
             do=r"write line ends inside the text as \n",
         )
-    return Template(text, rest[0] if rest else "")
+    return Template(text, next(filter(None, rest), ""))
 
 
 def format_template(template: Template) -> str:

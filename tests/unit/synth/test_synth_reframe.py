@@ -278,3 +278,9 @@ def test_released_constants_go_by_the_number_of_the_task() -> None:
     names = ["subtask005_x", "task044_y", "subtask034_z", "task1510_a", "own"]
     assert [new_tokens_of(name) for name in names] == [3, 10, 30, 30, 30]
     assert [marker_of(name) for name in names] == ["Answer:", "Essential Words:", "Question:", "Answer:", "Answer:"]
+
+
+def test_a_template_file_may_begin_with_a_byte_order_mark_and_have_blank_lines(tmp_path: Path) -> None:
+    path = tmp_path / "task1.txt"
+    path.write_bytes(b"\xef\xbb\xbfDo {0}\\n{1}\\nAnswer:\r\n\r\nONE WORD\r\n")
+    assert read_template(path) == Template("Do {0}\n{1}\nAnswer:", "ONE WORD")
