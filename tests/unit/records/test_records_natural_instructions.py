@@ -100,6 +100,10 @@ def test_more_examples_than_there_are_go_on_with_instances() -> None:
     assert encode_instruction(INSTRUCTION, fields, count=4, borrowed=borrowed).endswith(ends)  # without a reason
     only = encode_instruction(INSTRUCTION, ["Positive Examples Full Only"], count=3, borrowed=borrowed[:1])
     assert only.endswith(f"{POSITIVE[1]}\ninput: K0 keeps it.\noutput: K0")
+    # without examples of its own the first text written is borrowed, and the released encoder breaks the line before it
+    bare = read_instruction({**DOCUMENT, "Examples": {"Positive Examples": [], "Negative Examples": ["-"]}})
+    first = encode_instruction(bare, ["Positive Examples Full Only"], count=2, borrowed=borrowed)
+    assert first == "\ninput: K0 keeps it.\noutput: K0\ninput: K1 keeps it.\noutput: K1"
 
 
 def test_the_sixty_first_borrowed_instance_is_number_eighty() -> None:

@@ -6,7 +6,7 @@ negative ones, and ``Instances``. Rows are the instances, under the full instruc
 Quirks of the encoder that are kept, since the published outputs were made with them:
 a negative example's suggestion is glued to its reason without a line break; when more examples are asked for than the
 task has, its first instances follow, and the sixty-first of them is instance 80; an instruction that begins with
-explained examples begins with an empty line, and so does the prompt of an instruction without any field.
+explained or borrowed examples begins with an empty line, and so does the prompt of an instruction without any field.
 """
 
 from __future__ import annotations
@@ -92,9 +92,8 @@ def encode_instruction(
     """
     text = ""
     for name in fields:
-        for piece in _pieces(instruction, name, count, borrowed):
-            # explained examples always begin a line, also the first
-            text += piece if not text and name not in (NEGATIVE, EXPLAINED) else f"\n{piece}"
+        for piece, begins_line in _pieces(instruction, name, count, borrowed):
+            text += f"\n{piece}" if text or begins_line else piece
     return text
 
 
@@ -113,18 +112,23 @@ def evaluation_places(listed: int, count: int = 100, *, first: int = 60) -> list
     return list(range(first, listed - 1, stride))[:count]
 
 
-def _pieces(instruction: Instruction, name: str, count: int, borrowed: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """The texts of one field, each of one or more lines."""
+def _pieces(
+    instruction: Instruction, name: str, count: int, borrowed: Sequence[tuple[str, str]]
+) -> Iterator[tuple[str, bool]]:
+    """The texts of one field, each of one or more lines, and whether they begin a line also where they are the first:
+    explained and borrowed examples do."""
     if name == NEGATIVE:
         for place, example in enumerate(instruction.negatives[:count], 1):
-            yield f"Negative Example{place}- \n{_pair(example)}{_reason(example)}{_suggestion(example)}"
+            yield f"Negative Example{place}- \n{_pair(example)}{_reason(example)}{_suggestion(example)}", True
     elif name in (EXPLAINED, ONLY):
-        shown = [*instruction.positives[:count], *(Shown(*pair) for pair in borrowed)]
-        for place, example in enumerate(shown, 1):
-            plain = name == ONLY
-            yield _pair(example) if plain else f"Positive Example{place}- \n{_pair(example)}{_reason(example)}"
+        own = instruction.positives[:count]
+        for place, example in enumerate([*own, *(Shown(*pair) for pair in borrowed)], 1):
+            if name == ONLY:
+                yield _pair(example), place > len(own)
+            else:
+                yield f"Positive Example{place}- \n{_pair(example)}{_reason(example)}", True
     elif name in instruction.texts:
-        yield f"{name}: {instruction.texts[name].strip()}"
+        yield f"{name}: {instruction.texts[name].strip()}", False
 
 
 def _pair(example: Shown) -> str:
