@@ -69,7 +69,8 @@ def counts_for(shares: Sequence[float], total: int) -> list[int]:
 
 
 def most_without_repeats(sizes: Sequence[int], shares: Sequence[float]) -> int:
-    """The longest mixture of these shares in which no row comes twice."""
+    """The length at which the first source is used up, cut down to whole rows: no row comes twice in that many. (Whole
+    rows by ``counts_for`` may let some more do without repeats too.)"""
     return min(math.floor(round(size / share, ROUNDING)) for size, share in zip(sizes, shares, strict=True) if share)
 
 

@@ -21,6 +21,7 @@ def test_rows_above_the_cap_add_no_weight() -> None:
     assert capped == pytest.approx([1 / 7, 3 / 7, 3 / 7])
     assert mixing_shares(sizes) == pytest.approx([1 / 34, 3 / 34, 30 / 34])
     assert most_without_repeats(sizes, capped) == 7000  # all of the first two, 3,000 of the third
+    assert most_without_repeats([1, 1], [0.4, 0.6]) == 1  # 1 / 0.6 cut down, though counts_for makes 1 and 1 of 2
 
 
 def test_a_temperature_makes_shares_more_alike() -> None:
