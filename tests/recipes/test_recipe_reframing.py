@@ -74,6 +74,7 @@ def test_reframing_asks_the_same_instances_in_both_ways(base_folder: Path, tmp_p
         "itemizing": False,
         "restraining": True,
     }
+    assert told["against_suffix"] == 0
     again = precept(*command)
     assert [step["state"] for step in again.json["steps"]] == ["reused"] * 4
 

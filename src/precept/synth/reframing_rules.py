@@ -21,6 +21,9 @@ from precept.synth.sentences import (
     words,
 )
 
+YES_OR_NO, ONE_OF = "Answer with yes or no.", "Answer with one of: "
+SEPARATED, ONE_WORD = "Answer with words separated by commas.", "Answer with one word."
+AT_MOST = re.compile(r"Answer with at most (\d+) words\.")
 FORBIDS = re.compile(
     r"\b(?:(?:please\s+)?do(?:es)?(?:\s+not|n['’]t)|(?:please\s+)?never|(?P<modal>should|must|may|can|shall|will)"
     r"(?:\s*not|n['’]t)|(?P<avoid>(?:please\s+)?avoid))\s+",
@@ -165,6 +168,27 @@ def show_patterns(text: str, outputs: Sequence[str]) -> str | None:
     return " ".join([*kept, f"Use these and similar phrases: {phrases}."])
 
 
+def count_breaking(suffix: str, items: Sequence[Sequence[str]]) -> int | None:
+    """How many items have no reference of the form that a sentence of ``restrain`` asks for; None for other sentences,
+    of which that is not known."""
+    most = AT_MOST.fullmatch(suffix)
+
+    def fits(output: str) -> bool:
+        said = output.strip()
+        label = said.rstrip(".").lower()
+        if suffix == YES_OR_NO:
+            return label in ("yes", "no")
+        if suffix.startswith(ONE_OF):
+            return f", {label}, " in f", {suffix.removeprefix(ONE_OF).removesuffix('.').lower()}, "
+        if suffix == SEPARATED:
+            return "," in said
+        return len(words(said)) <= (int(most[1]) if most else 1)
+
+    if suffix not in (YES_OR_NO, SEPARATED, ONE_WORD) and not suffix.startswith(ONE_OF) and most is None:
+        return None
+    return sum(not any(map(fits, references)) for references in items)
+
+
 def restrain(outputs: Sequence[str]) -> str | None:
     """One sentence that fixes the form of answers, as the examples' outputs have it; None where they have no form."""
     stated = [output.strip() for output in outputs if output.strip()]
@@ -173,13 +197,13 @@ def restrain(outputs: Sequence[str]) -> str | None:
     labels = {output.rstrip(".").lower(): output.rstrip(".") for output in stated}
     sizes = [len(words(output)) for output in stated]
     if labels.keys() <= {"yes", "no"}:
-        return "Answer with yes or no."
+        return YES_OR_NO
     if len(labels) <= MAX_LABELS and len(labels) * 2 <= len(stated) and max(sizes) <= 5:
-        return f"Answer with one of: {', '.join(labels[label] for label in sorted(labels))}."
+        return f"{ONE_OF}{', '.join(labels[label] for label in sorted(labels))}."
     if all("," in output for output in stated) and max(len(words(p)) for o in stated for p in o.split(",")) <= 3:
-        return "Answer with words separated by commas."
+        return SEPARATED
     if max(sizes) == 1:
-        return "Answer with one word."
+        return ONE_WORD
     if min(sizes) == max(sizes) <= 3 or max(sizes) <= 3:
         return f"Answer with at most {max(sizes)} words."
     return None

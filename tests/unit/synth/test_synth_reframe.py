@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fakes import ScriptedChat
@@ -20,7 +21,7 @@ from precept.synth.reframed_prompt import (
     parse_template,
     read_template,
 )
-from precept.synth.reframing_rules import itemize, mine_cues, restrain, specialize, state_positively
+from precept.synth.reframing_rules import count_breaking, itemize, mine_cues, restrain, specialize, state_positively
 from precept.synth.sentences import find_negation, find_operation, split_sentences
 
 DURATIONS = (
@@ -284,3 +285,19 @@ def test_a_template_file_may_begin_with_a_byte_order_mark_and_have_blank_lines(t
     path = tmp_path / "task1.txt"
     path.write_bytes(b"\xef\xbb\xbfDo {0}\\n{1}\\nAnswer:\r\n\r\nONE WORD\r\n")
     assert read_template(path) == Template("Do {0}\n{1}\nAnswer:", "ONE WORD")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "items", "count"),
+    [
+        ("Answer with yes or no.", [("Yes.",), ("maybe",), ("perhaps", "no")], 1),  # one right reference is enough
+        ("Answer with one of: gold, not known, red.", [("Red",), ("not known",), ("known",)], 1),
+        ("Answer with words separated by commas.", [("a, b",), ("a",)], 1),
+        ("Answer with one word.", [("one",), ("two words",)], 1),
+        ("Answer with at most 3 words.", [("one two three",), ("one two three four",)], 1),
+        ("Be kind.", [("anything",)], None),
+        ("", [("anything",)], None),
+    ],
+)
+def test_references_that_break_a_restraint_are_counted(suffix: str, items: list[Any], count: int | None) -> None:
+    assert count_breaking(suffix, items) == count

@@ -34,6 +34,7 @@ from precept.synth.reframed_prompt import (
     read_template,
     task_number,
 )
+from precept.synth.reframing_rules import count_breaking
 from precept.types import Conversation, Message, Refusal
 
 ALL_EXAMPLES = 1000  # of a task: more than any has
@@ -101,6 +102,7 @@ def build(paths: Sequence[str], settings: ReframingSettings, *, count_tokens: Co
             **entry,
             "demos": len(demos),
             "rows": len(chosen),
+            "against_suffix": count_breaking(template.suffix.strip(), [one.references for one in chosen]),
             "max_new_tokens": new_tokens_of(task.name),
         }
     if not rows and files.refused:
