@@ -50,6 +50,7 @@ class Renderer:
         self._encoder = prepared.encoder
         self._conversations = prepared.conversations
         self._always_split = encoder_decoder
+        self.decoder_start_id = decoder_start_id if encoder_decoder else None
         self._drafter = Drafter(prepared.conversations, prepared.encoder, settings, always_split=encoder_decoder)
         self._sequences = SequenceEncoder(
             prepared.encoder, settings, encoder_decoder=encoder_decoder, decoder_start_id=decoder_start_id

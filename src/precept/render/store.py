@@ -13,6 +13,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -79,7 +80,10 @@ def _unpacked(data: memoryview) -> TokenSequence:
 
 
 class SequenceWriter:
-    """Appends records to ``sequences.bin`` and their entries to ``index.bin`` of a folder; nothing stays in memory."""
+    """Appends records to ``sequences.bin`` and their entries to ``index.bin`` of a folder; nothing stays in memory.
+
+    Files that were not closed when its block ends, because something was raised, are closed then.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._file = (folder / "sequences.bin").open("wb")
@@ -102,6 +106,14 @@ class SequenceWriter:
         self._file.close()
         self._index.close()
         return {"size": self._size, "crc32": self._checksum, "index_crc32": self._index_checksum}
+
+    def __enter__(self) -> SequenceWriter:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for file in (self._file, self._index):
+            with suppress(OSError):  # what is left in its buffer finds no room either
+                file.close()
 
 
 class DamagedStore(ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import re
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 from tests.command_line import chat_rows, write_rows
 from tests.tiny import CHATML, tiny_model_folder
 
+from precept.errors import InputError
 from precept.models.folder import check_model_folder
-from precept.render.store import StoredSequences
-from precept.run.data.cache import drop_oldest
+from precept.render.store import Packed, SequenceWriter, StoredSequences
+from precept.run.data.cache import make_entry
 from precept.run.data.rows import read_data
 from precept.run.settings import parse_settings
 from precept.run.tuning import blocks
@@ -149,8 +151,42 @@ def test_the_entries_used_longest_ago_go_first(cache: Path, monkeypatch: pytest.
         (cache / name / "0" / "sequences.bin").write_bytes(bytes(990))
         os.utime(cache / name / "result.json", (1000 - age, 1000 - age))
     monkeypatch.setenv("PRECEPT_CACHE_GB", "0.000002")
-    drop_oldest(cache / "newest")
-    assert entries(cache) == {"newest", "older"}
+    made = make_entry(cache / "made", lambda folder: (folder / "sequences.bin").write_bytes(bytes(500)))
+    assert made and entries(cache) == {"made", "newest"}
+
+
+def test_a_cache_whose_disk_is_full_is_done_without(
+    model: Path, rows: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = SequenceWriter.append
+
+    def append(writer: SequenceWriter, packed: Packed) -> None:
+        if Path(writer._file.name).is_relative_to(cache):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole(writer, packed)
+
+    monkeypatch.setattr(SequenceWriter, "append", append)
+    assert len(prepare(model, rows).train.sequences) == 50
+    assert "No space left on device" in capsys.readouterr().err
+    assert not entries(cache)
+
+
+@pytest.mark.parametrize("size", ["20GB", "-1", "nan"])
+def test_a_size_of_the_cache_that_is_no_number_is_refused(
+    model: Path, rows: Path, cache: Path, size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRECEPT_CACHE_GB", size)
+    with pytest.raises(InputError, match="a number of gigabytes") as caught:
+        prepare(model, rows)
+    assert caught.value.found == size
+
+
+@pytest.mark.parametrize("processes", ["two", "0", "-1"])
+def test_a_number_of_processes_that_is_none_is_refused(processes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRECEPT_PROCESSES", processes)
+    with pytest.raises(InputError, match="a whole number above 0") as caught:
+        blocks.usable_processes(blocks.FEWEST_FOR_PROCESSES)
+    assert caught.value.found == processes
 
 
 def test_sequences_stay_on_disk(model: Path, rows: Path, cache: Path) -> None:

@@ -21,7 +21,9 @@ from typing import Any
 import orjson
 
 import precept
+from precept.errors import InputError
 from precept.run.console import say
+from precept.run.fingerprint import TOKENIZER, fingerprint
 
 CODE = (
     *("records", "render", "prove", "types.py"),
@@ -30,15 +32,6 @@ CODE = (
 LIBRARIES = ("transformers", "tokenizers", "jinja2", "numpy", "orjson", "regex")
 PARTIAL = "partial-"
 ABANDONED = 7 * 24 * 3600  # seconds
-TOKENIZER_FILES = (
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "*.jinja",
-    "vocab*",
-    "merges.txt",
-    "*.py",
-)
 
 
 def cache_folder(kind: str) -> Path:
@@ -50,8 +43,7 @@ def cache_folder(kind: str) -> Path:
 
 def key_of(named: Mapping[str, Any], tokenizer: Path) -> str:
     """The entry's name: a hash over what is named, the bytes of the tokenizer's files, our code and the libraries."""
-    files = {path for pattern in TOKENIZER_FILES for path in tokenizer.glob(pattern) if path.is_file()}
-    tokens = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    tokens = fingerprint(tokenizer, TOKENIZER)
     whole = {"named": named, "tokenizer": tokens, "code": _code(), "libraries": [version(name) for name in LIBRARIES]}
     return hashlib.sha256(orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
@@ -86,32 +78,53 @@ def read_entry(folder: Path) -> Any | None:
 def make_entry(folder: Path, fill: Callable[[Path], Any]) -> bool:
     """Let ``fill`` write files into a new folder and give the content of ``result.json``; rename it into place.
 
-    False where the cache cannot be written: nothing is kept then.
+    False where the cache cannot be written, or not all of it: nothing is kept then. Entries used longest ago go.
     """
+    bound = _most_bytes()
+    partial = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder.parent))
-    except OSError:
-        say(f"the rendered rows are not kept: {folder.parent} cannot be written")
-        return False
-    try:
         content = fill(partial)
         (partial / "result.json").write_bytes(orjson.dumps({"sha256": _digest(content), "content": content}))
+    except OSError as error:
+        say(f"the rendered rows are not kept: {folder.parent} cannot be written ({error.strerror or error})")
+        return False
+    else:
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # another process made the same entry meanwhile
             os.replace(partial, folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+    _drop_oldest(folder, bound)
     return True
+
+
+def _most_bytes() -> float:
+    """``$PRECEPT_CACHE_GB`` in bytes, 20 GB where it is not set."""
+    stated = os.environ.get("PRECEPT_CACHE_GB") or "20"
+    try:
+        bound = float(stated)
+    except ValueError:
+        bound = -1.0
+    if not bound >= 0:
+        raise InputError(
+            "the size of the cache is a number of gigabytes",
+            code="bad-cache-size",
+            where="PRECEPT_CACHE_GB",
+            found=stated,
+            do="set it to a number, 20 for example",
+        )
+    return bound * 1e9
 
 
 def _digest(content: Any) -> str:
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def drop_oldest(kept: Path) -> None:
-    """Remove the entries used longest ago while all are larger than the bound; ``kept`` stays."""
-    bound = float(os.environ.get("PRECEPT_CACHE_GB") or 20) * 1e9
+def _drop_oldest(kept: Path, bound: float) -> None:
+    """Remove the entries used longest ago while all are larger than ``bound`` bytes; ``kept`` stays."""
     sizes, used = {}, {}
     for folder in kept.parent.iterdir():
         if folder.name.startswith(PARTIAL):

@@ -15,7 +15,7 @@ from precept.run.console import STDOUT, say
 from precept.run.data.makers import MAKERS
 from precept.run.data.rows import refusals_document, settle_refusals
 from precept.run.data.steps import TokenCounter, files_hash, make_counter, named_files_hash, parse_keys
-from precept.run.fingerprint import fingerprint
+from precept.run.fingerprint import TOKENIZER, fingerprint
 from precept.run.output import COMPLETED, Output, open_output, read_manifest, stored_result
 from precept.run.settings import Where, unknown_key
 from precept.settings import Settings
@@ -49,7 +49,7 @@ def make_data(
         "data": paths,
         "data_hash": files_hash(paths),
         "files_hash": named_files_hash(settings),
-        "tokenizer_hash": fingerprint(counter.folder) if counter else None,
+        "tokenizer_hash": fingerprint(counter.folder, TOKENIZER) if counter else None,
         "teacher_hash": _teacher_hash(settings),
         "with": {**settings.model_dump(mode="json"), "bad_rows": keys.bad_rows},
     }

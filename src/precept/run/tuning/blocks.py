@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from precept.errors import InputError
 from precept.prove.matched import Matched, Unmatched, match_conversations
 from precept.prove.rendition import Writer
 from precept.prove.rows import (
@@ -138,9 +139,18 @@ def usable_processes(rows: int) -> int:
     """How many processes prepare so many rows: ``$PRECEPT_PROCESSES``, else one a core; one where rows are few."""
     if sys.platform != "linux" or rows < FEWEST_FOR_PROCESSES:
         return 1
-    asked = os.environ.get("PRECEPT_PROCESSES", "")
-    cores = len(os.sched_getaffinity(0))
-    return max(1, int(asked)) if asked.isdecimal() else cores
+    asked = os.environ.get("PRECEPT_PROCESSES")
+    if not asked:
+        return len(os.sched_getaffinity(0))
+    if not asked.isdecimal() or int(asked) == 0:
+        raise InputError(
+            "the number of processes is a whole number above 0",
+            code="bad-processes",
+            where="PRECEPT_PROCESSES",
+            found=asked,
+            do="set it to a number, or not at all for one process a core",
+        )
+    return int(asked)
 
 
 _inherited: list[Any] = []

@@ -15,15 +15,12 @@ from precept.prove.rendition import Writer
 from precept.prove.rows import BosCheck
 from precept.render import RenderCounts, Rendered, Renderer
 from precept.render.store import DamagedStore, SequenceWriter, StoredSequences
-from precept.run.data.cache import cache_folder, drop_oldest, key_of, make_entry, read_entry
+from precept.run.data.cache import cache_folder, key_of, make_entry, read_entry
 from precept.run.data.rows import RawData
 from precept.run.proving.rows import Asked, proofs_of
 from precept.run.settings import RunSettings
 from precept.run.tuning.blocks import BlockWork, in_blocks, usable_processes
 from precept.types import Refusal, Row
-
-DECODER = ("is_encoder_decoder", "decoder_start_token_id", "pad_token_id")
-"""What a model's config says of how its sequences begin."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def prepare_rows(
         "files": [[file.path, file.sha256, file.rows, file.mapping] for file in raw.files],
         "template": [renderer.chat_template, own_template, date],
         "render": [render, renderer.max_length],
-        "model": [embeddings, *(folder.config.get(name) for name in DECODER)],
+        "model": [embeddings, renderer.decoder_start_id],
         "asked": asdict(asked),
     }
     key = key_of(named, tokenizer_folder(folder.path))
@@ -88,10 +85,9 @@ def _prepare(parts: Sequence[Sequence[Row]], work: BlockWork, asked: Asked, *, k
     folder = cache_folder("data") / key
     if (found := _opened(folder, work)) is not None:
         return found
-    if make_entry(folder, lambda partial: _fill(partial, parts, work, asked)):
-        drop_oldest(folder)
-        if (found := _opened(folder, work)) is not None:
-            return found
+    kept = make_entry(folder, lambda partial: _fill(partial, parts, work, asked))
+    if kept and (found := _opened(folder, work)) is not None:
+        return found
     with tempfile.TemporaryDirectory() as place:  # files that are open stay readable
         return _open(Path(place), _fill(Path(place), parts, work, asked), work)
 
@@ -135,16 +131,17 @@ def _fill(folder: Path, parts: Sequence[Sequence[Row]], work: BlockWork, asked: 
     for number, rows in enumerate(parts):
         place = folder / str(number)
         place.mkdir()
-        writer, blocks = SequenceWriter(place), []
-        for block in in_blocks(work, rows, processes=usable_processes(len(rows))):
-            shapes = block.seen.shapes
-            shapes.first = {shape: first + before for shape, first in shapes.first.items()}
-            before += len(block.packed.entries)
-            total.add(block.seen)
-            writer.append(block.packed)
-            blocks.append(block.rendered)
-            read |= block.read
-        store = writer.close()
+        blocks = []
+        with SequenceWriter(place) as writer:
+            for block in in_blocks(work, rows, processes=usable_processes(len(rows))):
+                shapes = block.seen.shapes
+                shapes.first = {shape: first + before for shape, first in shapes.first.items()}
+                before += len(block.packed.entries)
+                total.add(block.seen)
+                writer.append(block.packed)
+                blocks.append(block.rendered)
+                read |= block.read
+            store = writer.close()
         sequences = StoredSequences.open(place, store)
         made.append(work.renderer.join(blocks, sequences, sequences.places))
         entries.append({"store": store} | _summary(made[-1]))
