@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from precept.decode.inference import decoder_start_id
 from precept.decode.sampler import BatchSampler
 from precept.decode.sampling import Pick
@@ -22,22 +24,37 @@ class PaddedSampler(BatchSampler):
     def _answer(
         self, prompts: Sequence[IntArray], rooms: Sequence[int], pick: Pick
     ) -> Iterator[tuple[list[int], list[list[int]]]]:
-        pad = self._padding_is_exact(prompts)
+        pad = self._padding_is_exact(prompts, rooms)
         for batch in self._batches(prompts, rooms, pad=pad):
             of_batch = partial(_only_picked, pick=pick, rows=batch)
             yield batch, self._generate_batch([prompts[index] for index in batch], rooms[batch[0]], of_batch)
 
-    def _padding_is_exact(self, prompts: Sequence[IntArray]) -> bool:
-        """Whether the shortest prompt goes on alike alone and beside a longer one: recurrent layers read padding."""
+    def _padding_is_exact(self, prompts: Sequence[IntArray], rooms: Sequence[int]) -> bool:
+        """Whether rows of the shortest prompt's length, as it begins and as it ends, go on alike alone and beside the
+        longest row. Recurrent layers read padding, attention in chunks counts it, and where positions are scaled by the
+        length of what is computed the longest row decides for all.
+
+        The rows hold the tokens of all prompts, and 4 at least: one token alone attends to itself whatever is done.
+        """
         import torch
 
-        by_length = sorted(prompts, key=len)
-        if not by_length or len(by_length[0]) == len(by_length[-1]):
+        lengths = [len(prompt) for prompt in prompts]
+        if not lengths or min(lengths) == max(lengths):
             return True
-        short, long = by_length[0], by_length[-1]
-        beside, alone = (self._run(batch, 1).logits[0][0].float() for batch in ([short, long], [short]))
+        # the last new token is never read
+        full = [
+            length + (0 if self.is_encoder_decoder else room - 1) for length, room in zip(lengths, rooms, strict=True)
+        ]
+        longest, shortest = max(full), int(np.argmin(lengths))
+        ends = max(lengths[shortest], 4), max(full[shortest], 4)
+        tokens = np.resize(np.concatenate(prompts), max(longest, *ends))
+        beside = self._run([*(tokens[:end] for end in ends), tokens[:longest]], 1).logits[0].float()
         bound = 1e-4 if (self.compute_dtype or self.model.dtype) == torch.float32 else 5e-2
-        return float((beside - alone).norm()) <= bound * float(alone.norm())
+        for row, end in enumerate(ends):
+            alone = self._run([tokens[:end]], 1).logits[0][0].float()
+            if not float((beside[row] - alone).norm()) <= bound * float(alone.norm()):
+                return False
+        return True
 
     def _batches(self, prompts: Sequence[IntArray], rooms: Sequence[int], *, pad: bool) -> Iterator[list[int]]:
         """Longest first, so that a batch that does not fit memory fails at once; all with the same room for new tokens,

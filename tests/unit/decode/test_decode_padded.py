@@ -68,6 +68,30 @@ def test_a_recurrent_model_that_reads_padding_is_never_padded():
         assert list(generation.ids) == greedy_by_hand(model, prompt, 8)
 
 
+LONGROPE = {
+    "sliding_window": None,
+    "original_max_position_embeddings": 20,
+    "rope_parameters": {
+        "rope_type": "longrope",
+        "rope_theta": 10000.0,
+        "original_max_position_embeddings": 20,
+        "short_factor": [1.0, 1.1, 1.2, 1.3],
+        "long_factor": [2.0, 2.6, 3.2, 3.8],
+    },
+}
+
+
+@pytest.mark.parametrize("lengths", [(12, 19), (1, 12, 40), (12, 40), (1, 2)])
+def test_rows_of_other_lengths_are_not_padded_where_length_scales_positions(lengths):
+    model = tiny_model("phi3", **LONGROPE)
+    rng = np.random.default_rng(0)
+    prompts = [rng.integers(3, 384, length).astype(np.int32) for length in lengths]
+    together = sampler(model, stop_ids=[]).generate(prompts, max_new_tokens=24)
+    assert together == [sampler(model, stop_ids=[]).generate([prompt], max_new_tokens=24)[0] for prompt in prompts]
+    assert not sampler(model)._padding_is_exact(prompts, [24] * len(prompts))
+    assert sampler(tiny_model("llama"))._padding_is_exact(prompts, [24] * len(prompts))
+
+
 def test_small_batches_keep_the_order_asked():
     model = tiny_model("llama")
     whole = sampler(model).generate(PROMPTS, max_new_tokens=8)
