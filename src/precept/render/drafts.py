@@ -11,6 +11,7 @@ from precept.render.conversation import ConversationRenderer, Layout
 from precept.render.refused import RowRefused
 from precept.render.settings import RenderSettings
 from precept.render.tokens import Span, TextEncoder
+from precept.render.turns import Turn
 from precept.types import Comparison, Conversation, Message, Source
 
 
@@ -156,15 +157,16 @@ class Drafter:
         trained = [turn for turn in layout.turns if plan.wishes[turn.message]]
         if not trained or (len(trained) == 1 and trained[0].message == len(plan.messages) - 1):
             return True  # one sequence that ends with its only trained turn: splitting would change nothing
-        # What an answer starts with decides whether its first token also holds the end of the prompt.
-        starts = "".join(
-            "a" if char.isalnum() else char for char in (layout.text[turn.start : turn.start + 1] for turn in trained)
-        )
-        shape = (bool(plan.tools), plan.wishes, starts, tuple(_shape(message) for message in plan.messages))
-        if shape not in self._whole_shapes:
-            stands = [self._prompt_stands(plan, layout, turn.message, turn.start) for turn in trained]
-            self._whole_shapes[shape] = all(stands)
-        return self._whole_shapes[shape]
+        shape = (bool(plan.tools), plan.wishes, tuple(_shape(message) for message in plan.messages))
+        return all(self._turn_stands(plan, layout, turn, shape) for turn in trained)
+
+    def _turn_stands(self, plan: Plan, layout: Layout, turn: Turn, shape: tuple[object, ...]) -> bool:
+        """``_prompt_stands`` by the first row of its kind: what an answer starts with decides whether its first token
+        also holds the end of the prompt."""
+        kind = (*shape, turn.message, layout.text[turn.start : turn.start + 1])
+        if kind not in self._whole_shapes:
+            self._whole_shapes[kind] = self._prompt_stands(plan, layout, turn.message, turn.start)
+        return self._whole_shapes[kind]
 
     def _prompt_stands(self, plan: Plan, layout: Layout, message: int, start: int) -> bool:
         try:

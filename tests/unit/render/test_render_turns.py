@@ -22,7 +22,7 @@ from render_samples import (
     trained,
 )
 
-from precept.types import Message, ToolCall
+from precept.types import Conversation, Message, Source, ToolCall
 
 TWO_TURNS = row(("user", "hi"), ("assistant", "yes"), ("user", "so?"), ("assistant", "yes"))
 
@@ -173,3 +173,27 @@ def test_text_that_holds_private_use_characters_is_marked_in_the_other_area(rend
     assert trained(renderer(CHATML), row(("user", "\U000f0003"), ("assistant", "\U00100000"))) == [
         "\U00100000<|im_end|>"
     ]
+
+
+BLANK_BEFORE_ANSWERS = (
+    "{% for m in messages %}{{ '\n' + m['role'] + ': ' + m['content'] }}"
+    "{% if m['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '\nassistant: ' }}{% endif %}"
+)
+
+
+def test_rows_become_the_same_sequences_in_any_order(renderer) -> None:
+    answers = ("the first", "_", "\u65e5\u672c", "7 boats")
+    rows = [
+        Conversation(
+            (Message("user", "a"), Message("assistant", text), Message("user", "b"), Message("assistant", text)),
+            Source("test", number, f"{number:016x}"),
+        )
+        for number, text in enumerate(answers)
+    ]
+    found = []
+    for order in (rows, rows[::-1]):
+        rendered = renderer(BLANK_BEFORE_ANSWERS).render(order)
+        found.append({row.source.row: sum(s.source.row == row.source.row for s in rendered.sequences) for row in rows})
+    assert found[0] == found[1]
+    assert set(found[0].values()) == {1, 2}
