@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+MODEL_FAILURES = (
+    ValueError,
+    TypeError,
+    RuntimeError,
+    LookupError,
+    NotImplementedError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+)
+"""What a model of transformers raises that cannot do what it is asked."""
+
 
 class PreceptError(Exception):
     """An error meant for the user, printed on a few lines without a traceback.

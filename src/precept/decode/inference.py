@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,23 @@ if TYPE_CHECKING:
 
 @contextmanager
 def evaluation_mode(model: Any) -> Iterator[None]:
-    """Every module in eval mode inside; those that were training are training again after."""
+    """Every module in eval mode inside; those that were training are training again after.
+
+    No logits of routers are asked for meanwhile: the loss that transformers makes of them takes no forest's mask.
+    """
     training = [module for module in model.modules() if module.training]
+    text = model.config.get_text_config()
+    routed = getattr(text, "output_router_logits", None)
     model.eval()
+    if routed:
+        text.output_router_logits = False
     try:
         yield
     finally:
         for module in training:
             module.training = True
+        if routed:
+            text.output_router_logits = routed
 
 
 @contextmanager
@@ -34,13 +43,21 @@ def forward_only(model: Any, compute_dtype: torch.dtype | None) -> Iterator[None
         yield
 
 
-def decoder_start_id(model: Any) -> int:
-    """The token that the decoder of an encoder-decoder model starts from: the one its configurations name, else its
-    padding token. Raises InputError where there is neither."""
-    named = [getattr(config, "decoder_start_token_id", None) for config in (model.generation_config, model.config)]
-    for token in (*named, model.config.pad_token_id):
+def named_start(config: Mapping[str, Any], generation_config: Mapping[str, Any]) -> int | None:
+    """The token that the decoder of an encoder-decoder model starts from: the one its configurations name, that of
+    generation first, else its padding token."""
+    name = "decoder_start_token_id"
+    for token in (generation_config.get(name), config.get(name), config.get("pad_token_id")):
         if token is not None:
             return int(token)
+    return None
+
+
+def decoder_start_id(model: Any) -> int:
+    """``named_start`` of a model. Raises InputError where there is none."""
+    token = named_start(model.config.to_dict(), model.generation_config.to_dict())
+    if token is not None:
+        return token
     raise InputError(
         "the model names no token for its decoder to start from",
         code="no-decoder-start",

@@ -19,6 +19,7 @@ from precept.decode.inference import evaluation_mode
 from precept.decode.paths import paths_to
 from precept.decode.sampler import BatchSampler
 from precept.decode.sampling import Pick
+from precept.errors import MODEL_FAILURES
 from precept.types import Forest, IntArray, LongArray, Source, TokenSequence
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PROMPT_SOURCE = Source("prompt", 1, "0" * 16)
-FAILURES = (ValueError, TypeError, RuntimeError, IndexError, NotImplementedError)
 STILL_GOING = 0.9  # of a batch: ended rows are dropped when fewer are left, since that copies what the others hold
 
 
@@ -200,7 +200,7 @@ def _error_in_parts(model: Any) -> float:
                     past_key_values=NewTokens(len(states)),
                     use_cache=True,
                 ).logits[:, -1]
-    except FAILURES:
+    except MODEL_FAILURES:
         return float("inf")
     wanted = torch.stack(expected).float()
     return float((found.float() - wanted).norm() / wanted.norm())

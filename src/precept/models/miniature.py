@@ -17,20 +17,10 @@ from typing import Any
 
 import torch
 
+from precept.errors import MODEL_FAILURES
+
 VOCABULARY = 128
 MAX_PARAMETERS = 30_000_000
-FAILURES = (
-    ValueError,
-    TypeError,
-    RuntimeError,
-    LookupError,
-    NotImplementedError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-)
-"""What a model raises that cannot do what it is asked."""
-
 _LENGTH = re.compile(r"window|chunk|max_position|max_seq|n_positions|context_length|block_size|index_topk|floor_scale")
 _NOT_LENGTH = re.compile(r"pattern|layers|feed_forward|use_")
 _WIDTH = re.compile(r"(intermediate|ffn|inner|d_ff|mlp)(?!.*act).*|.*(_dim|_size|_width)$")
@@ -60,7 +50,7 @@ def build_miniature(model: Any, *, seed: int) -> Miniature | None:
                     reduce(text)
                 lengths = _scale_lengths(text)
                 small = _build(type(model), config)
-            except FAILURES:
+            except MODEL_FAILURES:
                 continue
             if small is not None:
                 return Miniature(small, lengths)

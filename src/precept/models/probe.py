@@ -18,9 +18,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from precept.errors import ProofError
+from precept.errors import MODEL_FAILURES, ProofError
 from precept.models import flex
-from precept.models.miniature import FAILURES, Miniature, build_miniature
+from precept.models.miniature import Miniature, build_miniature
 from precept.models.padded import EncoderDecoderPolicy, PaddedPolicy
 from precept.models.policy import ForestPolicy, ScoringPolicy, transformers_model
 from precept.models.trial import BuildForest, Trial, own_error
@@ -134,7 +134,7 @@ def _prepare(small: Miniature, build: BuildForest, *, longest: int | None, seed:
     """The trial, or None where the small model runs no row."""
     try:
         trial = Trial(small, build, longest=longest, seed=seed)
-    except FAILURES:
+    except MODEL_FAILURES:
         return None
     return trial if trial.rows else None
 
@@ -159,7 +159,7 @@ def _first_exact(
             continue
         try:
             policy = way.make(own, compute_dtype=compute_dtype)
-        except FAILURES:
+        except MODEL_FAILURES:
             refused.append((way, math.inf))
             continue
         error = own_error(own, policy, build, seed=seed)

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from precept.models.miniature import FAILURES, VOCABULARY, Miniature
+from precept.errors import MODEL_FAILURES
+from precept.models.miniature import VOCABULARY, Miniature
 from precept.models.policy import ScoringPolicy, evaluating
 from precept.types import Forest, Source, TokenSequence
 
@@ -54,7 +55,7 @@ class Trial:
         for row in sorted(rows, key=lambda row: len(row.ids)):
             try:
                 loss = row_loss(self.model, row)
-            except FAILURES:
+            except MODEL_FAILURES:
                 continue
             if loss.requires_grad:
                 torch.autograd.backward(loss)
@@ -87,7 +88,7 @@ class Trial:
                 part = -(logps * logps.new_tensor(forest.weight)).sum()
                 torch.autograd.backward(part)
                 loss += float(part.detach())
-        except FAILURES:
+        except MODEL_FAILURES:
             self.model.zero_grad()
             return float("inf")
         found = self._take_gradient()
@@ -124,7 +125,7 @@ def own_error(model: Any, policy: ScoringPolicy, build: BuildForest, *, seed: in
         try:
             found = policy.answer_logps(forest, weighted=True)
             expected = torch.stack([-row_loss(model, row) for row in rows]).to(found.device)
-        except FAILURES:
+        except MODEL_FAILURES:
             return float("inf")
     error = float((found - expected).norm() / expected.norm())
     return error if np.isfinite(error) else float("inf")

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from precept.errors import MODEL_FAILURES
 from precept.ports import Policy
 from precept.prove.proof import Proof, not_applicable, within
 from precept.prove.reference import adamw_steps, mean_gradient, own_attention, relative_error, row_logps, take_gradient
@@ -24,8 +25,6 @@ BOUND = 1e-4
 STEP_BOUND = 1e-2
 """Of two AdamW steps, relative: a first step is the sign of the gradient, and the sign of what is nearly 0 is noise."""
 LEARNING_RATE, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
-FAILED = (ValueError, TypeError, RuntimeError, IndexError, NotImplementedError)
-"""What a model raises on a mask or positions that it cannot take."""
 
 
 class BuildForest(Protocol):
@@ -52,7 +51,7 @@ def documents_isolated(
             logps = policy.edge_logps(forest)
             with own_attention(model):
                 alone = [row_logps(model, row) for row in rows]
-    except FAILED as failure:
+    except MODEL_FAILURES as failure:
         return Proof("documents_isolated", False, f"the model cannot run: {_first_line(failure)}", float("inf"), BOUND)
     answers = forest.answers
     inside = [
@@ -80,7 +79,7 @@ def sharing_exact(
         logps = policy.edge_logps(forest)
         shared = -(logps * logps.new_tensor(forest.weight)).sum() / float(forest.weight.sum())
         shared.backward()  # type: ignore[no-untyped-call]
-    except FAILED as failure:
+    except MODEL_FAILURES as failure:
         return Proof("sharing_exact", False, f"the model cannot run: {_first_line(failure)}", float("inf"), BOUND)
     error = _largest(abs(float(shared.detach()) - loss) / abs(loss), relative_error(take_gradient(model), gradient))
     detail = (

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from precept.decode import PaddedSampler, SharedPrefixSampler, goes_on_in_parts
+from precept.decode.inference import named_start
 from precept.errors import InputError, ProofError
 from precept.evaluate import Chooser, Item
 from precept.forest import build_forest, cut
@@ -24,7 +25,6 @@ from precept.ports import Sampler
 from precept.render import Renderer, RenderSettings, read_template
 from precept.run.console import say
 from precept.run.output import read_manifest
-from precept.run.tuning.prepare import decoder_start
 from precept.types import Conversation, Message, Source, TokenSequence
 
 FOREST_TOKENS = 4096
@@ -84,7 +84,7 @@ def open_model(name: str, *, chat_template: str | None, fallback_template: str |
     Raises InputError for a folder that does not load, and when no template is known.
     """
     folder = resolve_model(name)
-    checked = check_model_folder(folder)
+    check_model_folder(folder)
     loaded = load_model(folder, ModelSettings(), train=False)
     for notice in loaded.notices:
         say(notice)
@@ -99,9 +99,14 @@ def open_model(name: str, *, chat_template: str | None, fallback_template: str |
         template_date=stored_template_date(folder) or datetime.date.today(),
         max_length=loaded.max_positions or 2**31,
         encoder_decoder=loaded.is_encoder_decoder,
-        decoder_start_id=decoder_start(checked.config),
+        decoder_start_id=start_of(loaded),
     )
     return OpenedModel(name, loaded, renderer, _stop_ids(loaded, renderer))
+
+
+def start_of(loaded: LoadedModel) -> int | None:
+    """The token that the decoder of an encoder-decoder model starts from, as ``decode.inference.named_start`` says."""
+    return named_start(loaded.model.config.to_dict(), loaded.model.generation_config.to_dict())
 
 
 def stored_template_date(folder: Path) -> datetime.date | None:
@@ -144,7 +149,7 @@ def _rendered_options(model: OpenedModel) -> Callable[[Item], Sequence[TokenSequ
         template_date=model.renderer.template_date,
         max_length=2**31,
         encoder_decoder=model.loaded.is_encoder_decoder,
-        decoder_start_id=decoder_start(model.loaded.model.config.to_dict()),
+        decoder_start_id=start_of(model.loaded),
     )
 
     added = model.loaded.tokenizer.added_tokens_decoder

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tests.tiny import tiny_model, tiny_tokenizer
+from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from precept.decode.padded import PaddedSampler
 from precept.decode.paths import find_trunks, paths_to
@@ -55,6 +56,19 @@ def test_prompts_that_share_prefixes_get_the_tokens_of_generate(family):
     expected = greedy(model, stop_ids=[]).generate(PROMPTS, max_new_tokens=12)
     assert shared(model, stop_ids=[]).generate(PROMPTS, max_new_tokens=12) == expected
     assert expected[3] == expected[5]
+
+
+def test_a_model_that_gives_logits_of_its_routers_generates_over_forests():
+    model = tiny_model("qwen3_moe", output_router_logits=True)
+    expected = greedy(model, stop_ids=[]).generate(PROMPTS, max_new_tokens=12)
+    assert shared(model, stop_ids=[]).generate(PROMPTS, max_new_tokens=12) == expected
+    assert model.config.output_router_logits
+
+
+def test_a_model_without_a_cache_does_not_go_on_in_parts():
+    torch.manual_seed(0)
+    model = OpenAIGPTLMHeadModel(OpenAIGPTConfig(vocab_size=384, n_positions=64, n_embd=32, n_layer=1, n_head=2)).eval()
+    assert not goes_on_in_parts(model)
 
 
 @pytest.mark.parametrize("attention", ["blocks", "eager"])

@@ -110,7 +110,7 @@ def _renderer(model: str, settings: RunSettings, rows: Sequence[Row]) -> Any:
     tokenizer = load_tokenizer(folder)
     return make_renderer(
         tokenizer,
-        checked.config,
+        checked,
         settings_for_texts(settings, tokenizer, rows),
         date=datetime.date.today(),
         max_length=longest_allowed(checked, settings),

@@ -11,8 +11,7 @@ import numpy as np
 from precept.errors import InputError
 from precept.render.refused import RowRefused
 from precept.render.tokens import TextEncoder, matcher
-from precept.run.opened import OpenedModel
-from precept.run.tuning.prepare import decoder_start
+from precept.run.opened import OpenedModel, start_of
 from precept.types import IntArray, Source, TokenSequence
 
 SOURCE = Source("item", 1, "0" * 16)
@@ -76,5 +75,5 @@ class PlainText:
 def plain_text(model: OpenedModel) -> PlainText:
     """The encoder of plain text for a model."""
     loaded = model.loaded
-    start = decoder_start(loaded.model.config.to_dict()) if loaded.is_encoder_decoder else None
+    start = start_of(loaded) if loaded.is_encoder_decoder else None
     return PlainText(TextEncoder(loaded.tokenizer), start)

@@ -66,8 +66,7 @@ class LocalJudge:
     @cached_property
     def _opened(self) -> OpenedModel:
         from precept.render import Renderer
-        from precept.run.opened import open_model
-        from precept.run.tuning.prepare import decoder_start
+        from precept.run.opened import open_model, start_of
 
         opened = open_model(self.name, chat_template=self.chat_template)
         # Answers under judgment may spell special tokens; to the judge they are text.
@@ -80,7 +79,7 @@ class LocalJudge:
             template_date=opened.renderer.template_date,
             max_length=opened.renderer.max_length,
             encoder_decoder=opened.loaded.is_encoder_decoder,
-            decoder_start_id=decoder_start(opened.loaded.model.config.to_dict()),
+            decoder_start_id=start_of(opened.loaded),
         )
         return replace(opened, renderer=renderer)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from precept.decode.inference import named_start
 from precept.forest import build_forest, cut, distinct_tokens
 from precept.models.folder import ModelFolder, check_max_length, context_length
 from precept.models.load import LoadedModel, load_model, load_tokenizer
@@ -66,7 +68,7 @@ def render_data(raw: RawData, folder: ModelFolder, settings: RunSettings, *, dat
         tokenizer.add_tokens(list(new_tokens), special_tokens=True)
     given = settings
     settings = settings_for_texts(settings, tokenizer, itertools.chain(raw.train, raw.held_out))
-    renderer = make_renderer(tokenizer, folder.config, settings, date=date, max_length=max_length)
+    renderer = make_renderer(tokenizer, folder, settings, date=date, max_length=max_length)
     prepared = prepare_rows(raw, folder, settings, renderer, tokenizer, new_tokens)
     train, held_out = prepared.parts[0], prepared.parts[1] if raw.held_out else None
     for notice in train.notices:
@@ -91,7 +93,7 @@ def settings_for_texts(settings: RunSettings, tokenizer: Any, rows: Iterable[Row
 
 
 def make_renderer(
-    tokenizer: Any, config: Mapping[str, Any], settings: RunSettings, *, date: datetime.date, max_length: int
+    tokenizer: Any, folder: ModelFolder, settings: RunSettings, *, date: datetime.date, max_length: int
 ) -> Renderer:
     """The one renderer of a run: training, evaluation and sample answers use the same text and tokens."""
     return Renderer(
@@ -99,8 +101,8 @@ def make_renderer(
         settings.render,
         template_date=date,
         max_length=max_length,
-        encoder_decoder=bool(config.get("is_encoder_decoder")),
-        decoder_start_id=decoder_start(config),
+        encoder_decoder=bool(folder.config.get("is_encoder_decoder")),
+        decoder_start_id=decoder_start(folder),
     )
 
 
@@ -111,12 +113,13 @@ def load_for_training(folder: ModelFolder, data: RenderedData, settings: RunSett
     torch.manual_seed(settings.loop.seed)
     loaded = load_model(folder.path, settings.model, train=True, new_tokens=data.new_tokens)
     some = spread(data.train.sequences)
+    parts = [part.sequences for part in (data.train, data.held_out) if part is not None and len(part.sequences)]
     chosen = choose_policy(
         loaded.model,
         sharing=settings.model.sharing,
         build=build_forest,
         compute_dtype=loaded.compute_dtype,
-        longest=int(sequence_lengths(data.train.sequences).max()),
+        longest=max(int(sequence_lengths(sequences).max()) for sequences in parts),
         tokens=(int(sequence_lengths(some).sum()), distinct_tokens(some)),
     )
     for notice in [*loaded.notices, *chosen.notices]:
@@ -124,11 +127,14 @@ def load_for_training(folder: ModelFolder, data: RenderedData, settings: RunSett
     return loaded, chosen
 
 
-def decoder_start(config: Mapping[str, Any]) -> int | None:
-    """The token that a decoder starts from: what the config names, else its padding token."""
-    start = config.get("decoder_start_token_id")
-    chosen = config.get("pad_token_id") if start is None else start
-    return None if chosen is None else int(chosen)
+def decoder_start(folder: ModelFolder) -> int | None:
+    """``decode.inference.named_start`` of a folder's files: what the model will generate from once it is loaded."""
+    files = (path / "generation_config.json" for path in (folder.path, folder.base))
+    try:
+        generation: dict[str, Any] = next((json.loads(file.read_bytes()) for file in files if file.is_file()), {})
+    except ValueError:  # transformers has its own say on loading
+        generation = {}
+    return named_start(folder.config, generation)
 
 
 class ForestMaker:
