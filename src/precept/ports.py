@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from precept.types import Forest, Generation, IntArray, Loss, Message
+    from precept.types import Forest, Generation, IntArray, Loss, Message, TokenSequence
 
 
 class Policy(Protocol):
@@ -25,6 +25,12 @@ class Policy(Protocol):
     def last_hidden(self, forest: Forest) -> Tensor:
         """Hidden state before the output head at each sequence's last token, float32 [S, H]."""
         ...
+
+
+class BuildForest(Protocol):
+    """Merges sequences by common prefix, or with ``share`` off sets them side by side."""
+
+    def __call__(self, sequences: Sequence[TokenSequence], *, share: bool = True) -> Forest: ...
 
 
 class Objective(Protocol):

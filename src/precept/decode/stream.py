@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from precept.decode.inference import decoder_start_id, evaluation_mode, forward_only
+from precept.decode.sampling import draw_tokens
 from precept.types import IntArray
 
 if TYPE_CHECKING:
@@ -119,8 +120,4 @@ def _pick(logits_V: torch.Tensor, *, temperature: float, top_p: float, generator
     logits_V = logits_V.float().cpu()
     if temperature == 0:
         return int(logits_V.argmax())
-    probabilities_V, order_V = (logits_V / temperature).softmax(-1).sort(descending=True, stable=True)
-    before_V = probabilities_V.cumsum(-1) - probabilities_V
-    # The likeliest token stays even at top_p 0.
-    kept_V = (before_V < top_p) | (order_V == order_V[0])
-    return int(order_V[torch.multinomial(probabilities_V * kept_V, 1, generator=generator)])
+    return int(draw_tokens(logits_V[None], torch.rand(1, generator=generator), temperature=temperature, top_p=top_p))

@@ -23,7 +23,8 @@ from precept.models import flex
 from precept.models.miniature import Miniature, build_miniature
 from precept.models.padded import EncoderDecoderPolicy, PaddedPolicy
 from precept.models.policy import ForestPolicy, ScoringPolicy, transformers_model
-from precept.models.trial import BuildForest, Trial, own_error
+from precept.models.trial import Trial, own_error
+from precept.ports import BuildForest
 
 BOUND = 1e-5  # of loss and whole gradient in float32; exact policies are seen at 1e-7 to 1e-6
 OWN_BOUND = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 5e-2}  # of log-probabilities

@@ -6,7 +6,7 @@ Shapes: n tokens of a row, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +15,10 @@ from torch import Tensor
 from precept.errors import MODEL_FAILURES
 from precept.models.miniature import VOCABULARY, Miniature
 from precept.models.policy import ScoringPolicy, evaluating
-from precept.types import Forest, Source, TokenSequence
+from precept.ports import BuildForest
+from precept.types import Source, TokenSequence
 
 ROW_SOURCE = Source("probe", 1, "0" * 16)
-
-
-class BuildForest(Protocol):
-    """``precept.forest.build_forest``."""
-
-    def __call__(self, sequences: Sequence[TokenSequence], *, share: bool = True) -> Forest: ...
 
 
 class Trial:

@@ -8,29 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from precept.errors import MODEL_FAILURES
-from precept.ports import Policy
+from precept.ports import BuildForest, Policy
 from precept.prove.proof import Proof, not_applicable, within
 from precept.prove.reference import adamw_steps, mean_gradient, own_attention, relative_error, row_logps, take_gradient
-from precept.types import Forest, TokenSequence
+from precept.types import TokenSequence
 
 BOUND = 1e-4
 """Of log-probabilities and whole gradients in float32, relative; exact work is seen at 1e-7 to 1e-5."""
 STEP_BOUND = 1e-2
 """Of two AdamW steps, relative: a first step is the sign of the gradient, and the sign of what is nearly 0 is noise."""
 LEARNING_RATE, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
-
-
-class BuildForest(Protocol):
-    """Merges sequences by common prefix, or with ``share`` off sets them side by side."""
-
-    def __call__(self, sequences: Sequence[TokenSequence], *, share: bool = True) -> Forest: ...
 
 
 Weights = Mapping[str, Tensor]

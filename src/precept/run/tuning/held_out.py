@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from precept.decode import PaddedSampler
 from precept.models.load import LoadedModel
+from precept.models.policy import evaluating
 from precept.models.probe import Chosen
 from precept.ports import Objective
 from precept.run.data.rows import RawData
@@ -42,7 +42,7 @@ class HeldOut:
     def loss(self) -> float:
         """Sum over count of all rows, in evaluation mode and without gradients."""
         total, count = 0.0, 0.0
-        with _evaluating(self._loaded.model):
+        with evaluating(self._loaded.model), torch.no_grad():
             for forest in self._forests:
                 loss = self._objective(self._chosen.policy, forest)
                 total += float(loss.sum)
@@ -59,20 +59,8 @@ class HeldOut:
             max_context=self._loaded.max_positions,
             compute_dtype=self._loaded.compute_dtype,
         )
-        with _evaluating(self._loaded.model):
-            answers = sampler.generate(prompts, max_new_tokens=SAMPLE_TOKENS)
+        answers = sampler.generate(prompts, max_new_tokens=SAMPLE_TOKENS)
         return [
             {"prompt_tail": (row.messages[-2].content or "")[-60:], "answer": answer.refused or answer.text}
             for row, answer in zip(self.samples, answers, strict=True)
         ]
-
-
-@contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)
