@@ -43,8 +43,8 @@ class PlainText:
         if self.start_id is not None:
             target = self._ids(ending.lstrip())
             weights = np.repeat(np.array([0, 1], np.float32), [1, len(target)])
-            ids = np.array([self.start_id, *target], np.int32)
-            return TokenSequence(ids, weights, SOURCE, encoder_ids=self.encode(bare.rstrip()))
+            written = np.array([self.start_id, *target], np.int32)
+            return TokenSequence(written, weights, SOURCE, encoder_ids=self.encode(bare.rstrip()))
         tokens = self._tokens(bare + ending)
         ids = [*self.encoder.prefix_ids, *(index for index, _ in tokens)]
         before = sum(end <= len(bare) for _, end in tokens)
