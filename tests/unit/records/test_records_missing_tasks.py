@@ -45,6 +45,7 @@ def write(folder: Path, name: str, *rows: Any) -> str:
         ("subtask002_b.json", b"[1, ", "not JSON"),
         ("subtask002_b.json.gz", gzip.compress(b"{}")[:-4], "damaged gzip file"),
     ],
+    ids=["no-instances", "empty", "no-json", "damaged-gzip"],
 )
 def test_a_broken_file_of_an_evaluation_task_is_named(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     good, bad = write(tmp_path, "subtask001_a.json", FIRST), tmp_path / name
