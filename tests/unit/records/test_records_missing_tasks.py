@@ -94,5 +94,6 @@ def test_a_planned_or_held_out_task_whose_file_is_empty_is_named(tmp_path: Path)
 
 def test_a_budget_that_no_exemplar_fits_is_told_as_such(tmp_path: Path) -> None:
     settings = flan_collection.FlanCollectionSettings(zero_shot_share=0, exemplar_tokens=3)
-    with pytest.raises(InputError, match="no exemplar fits beside its query in 3 tokens"):
+    with pytest.raises(InputError, match="no exemplar fits beside its query in 3 tokens") as caught:
         flan_collection.build([write(tmp_path, "rte.jsonl", *NLI)], settings, count_tokens=WordCounter())
+    assert caught.value.code == "no-exemplar-fits"

@@ -11,7 +11,7 @@ from precept.records.instructions.flan_templates import read_template_set
 from precept.records.instructions.labelled_tasks import read_plan
 from precept.records.instructions.natural_instructions import NaturalInstructionsSettings, build
 from precept.records.instructions.promptsource import read_templates
-from precept.records.instructions.yaml_files import parse_yaml
+from precept.records.instructions.yaml_files import parse_yaml, read_yaml
 from precept.records.problems import FileProblem
 
 BROKEN = {
@@ -33,7 +33,13 @@ BROKEN = {
 def test_what_yaml_cannot_hold_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(FileProblem) as caught:
         parse_yaml(text.encode())
-    assert caught.value.reason.startswith(BROKEN[text])
+    assert caught.value.code == "bad-yaml" and caught.value.reason.startswith(BROKEN[text])
+
+
+def test_a_file_that_cannot_be_opened_is_refused_with_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(FileProblem, match="cannot be opened: No such file") as caught:
+        read_yaml(tmp_path / "gone.yaml")
+    assert caught.value.code == "unreadable"
 
 
 def test_values_in_several_places_are_read_once() -> None:

@@ -117,3 +117,10 @@ def test_what_takes_scores_to_lie_between_0_and_1_is_refused(tmp_path: Path) -> 
 def test_both_scores_are_listed() -> None:
     listed = precept("eval", "--list", "--json").json["likelihood"]
     assert [entry["name"] for entry in listed] == ["perplexity", "bits_per_byte"]
+
+
+def test_a_model_that_scores_no_whole_texts_is_refused(tmp_path: Path) -> None:
+    folder = tiny_model_folder(tmp_path / "t5", "t5")
+    rows = write_rows(tmp_path / "texts.jsonl", [{"text": "a b"}])
+    ended = precept("eval", "--model", folder, "--task", rows, "-o", tmp_path / "out")
+    assert ended.code == 2 and "code: no-text-likelihood" in ended.err

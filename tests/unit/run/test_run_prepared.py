@@ -178,7 +178,7 @@ def test_a_size_of_the_cache_that_is_no_number_is_refused(
     monkeypatch.setenv("PRECEPT_CACHE_GB", size)
     with pytest.raises(InputError, match="a number of gigabytes") as caught:
         prepare(model, rows)
-    assert caught.value.found == size
+    assert (caught.value.code, caught.value.found) == ("bad-cache-size", size)
 
 
 @pytest.mark.parametrize("processes", ["two", "0", "-1"])
@@ -186,7 +186,7 @@ def test_a_number_of_processes_that_is_none_is_refused(processes: str, monkeypat
     monkeypatch.setenv("PRECEPT_PROCESSES", processes)
     with pytest.raises(InputError, match="a whole number above 0") as caught:
         blocks.usable_processes(blocks.FEWEST_FOR_PROCESSES)
-    assert caught.value.found == processes
+    assert (caught.value.code, caught.value.found) == ("bad-processes", processes)
 
 
 def test_sequences_stay_on_disk(model: Path, rows: Path, cache: Path) -> None:
