@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from precept.evaluate.metrics import LIKELIHOOD_SCORES, perplexity
+from precept.evaluate.metrics import LIKELIHOOD_SCORES, bits_per_byte, perplexity
 from precept.evaluate.statistics import resampled_ratios
 
 
@@ -26,7 +26,7 @@ class Likelihood:
         """One of ``LIKELIHOOD_SCORES``."""
         if name == "perplexity":
             return perplexity(self.logp, self.tokens)
-        return -self.logp / (math.log(2) * self.bytes)
+        return bits_per_byte(self.logp, self.bytes)
 
 
 def corpus_score(name: str, found: Sequence[Likelihood], *, seed: int = 0) -> dict[str, float]:

@@ -176,8 +176,8 @@ def perplexity(logp: float, tokens: int) -> float:
         return math.inf
 
 
-def bits_per_byte(logp: float, text: str) -> float:
+def bits_per_byte(logp: float, size: int) -> float:
     """Bits that a model with the summed log-probability ``logp`` (natural logarithm) of a text's tokens spends on each
-    of its UTF-8 bytes; comparable between tokenizers."""
-    assert text, "needs a text"
-    return -logp / (math.log(2) * len(text.encode("utf-8")))
+    of its ``size`` UTF-8 bytes; comparable between tokenizers."""
+    assert size > 0, "needs a text"
+    return -logp / (math.log(2) * size)

@@ -180,7 +180,7 @@ def test_perplexity_and_bits_per_byte_by_hand():
     assert perplexity(4 * math.log(0.5), 4) == pytest.approx(2.0)
     assert perplexity(-1e6, 1) == math.inf
     # Six bits over the three bytes of "é!".
-    assert bits_per_byte(6 * math.log(0.5), "é!") == pytest.approx(2.0)
+    assert bits_per_byte(6 * math.log(0.5), len("é!".encode())) == pytest.approx(2.0)
 
 
 def read_jsonl(path: Path) -> list[dict]:
