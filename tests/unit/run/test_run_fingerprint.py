@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,4 +51,25 @@ def test_what_runs_leave_beside_the_model_does_not_count(folder: Path) -> None:
 def test_a_file_is_told_from_the_same_bytes_in_two_files(folder: Path) -> None:
     before = fingerprint(folder)
     (folder / "model.safetensors").rename(folder / "weights.safetensors")
+    assert fingerprint(folder) != before
+
+
+def test_settled_files_are_read_once_and_again_when_they_change(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(module, "SETTLED_NS", -(10**18))
+    hash_piece = module._hash_piece
+    monkeypatch.setattr(module, "_hash_piece", lambda piece: read.append(piece[0].name) or hash_piece(piece))
+    before = fingerprint(folder)
+    assert len(read) == 4
+    assert fingerprint(folder) == before
+    assert len(read) == 4
+    (folder / "model.safetensors").write_bytes(bytes(1025))
+    assert fingerprint(folder) != before
+
+
+def test_young_files_are_read_each_time(folder: Path) -> None:
+    before = fingerprint(folder)
+    times = (folder / "merges.txt").stat()
+    (folder / "merges.txt").write_text("b a")
+    os.utime(folder / "merges.txt", ns=(times.st_atime_ns, times.st_mtime_ns))
     assert fingerprint(folder) != before

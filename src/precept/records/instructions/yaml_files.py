@@ -10,14 +10,14 @@ import yaml
 from precept.records.problems import FileProblem
 
 
-def read_yaml(path: Path, *, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+def read_yaml(path: Path) -> Any:
     """What a YAML file holds. Raises FileProblem where it cannot be opened, is not YAML, holds a value that is not of
     its stated type (a day that is no day, a number of too many digits), or text with half a character."""
     try:
         data = path.expanduser().read_bytes()
     except OSError as error:
         raise FileProblem("unreadable", f"cannot be opened: {error.strerror}") from None
-    return parse_yaml(data, loader=loader)
+    return parse_yaml(data)
 
 
 def parse_yaml(data: bytes, *, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:

@@ -9,9 +9,9 @@ import numpy as np
 
 from precept.errors import InputError
 from precept.evaluate import Choice, Chooser, Item
-from precept.evaluate.likelihood import Likelihood, text_windows
-from precept.run.eval.plain import SOURCE, PlainText
-from precept.types import IntArray, TokenSequence
+from precept.evaluate.likelihood import Likelihood
+from precept.run.eval.plain import PlainText
+from precept.types import TokenSequence
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,7 @@ class TextScorer:
                 where=item.id,
                 do="use rows of prompts with references, or another model",
             )
-        ids = self.plain.encoder.ids(item.text).tolist()
-        size = self.chooser.max_context or 2**31
-        return [_sequence(read, predicted) for read, predicted in text_windows(ids, self.prefix_id, size)]
-
-
-def _sequence(read: Sequence[int], predicted: Sequence[int]) -> TokenSequence:
-    weights = np.repeat(np.array([0, 1], np.float32), [len(read), len(predicted)])
-    ids: IntArray = np.array([*read, *predicted], np.int32)
-    return TokenSequence(ids, weights, SOURCE)
+        return self.plain.windows(item.text, self.prefix_id, self.chooser.max_context)
 
 
 def _of_text(item: Item, windows: Sequence[TokenSequence], logps: Sequence[float]) -> Likelihood:

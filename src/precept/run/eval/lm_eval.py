@@ -19,7 +19,6 @@ from precept.types import Message
 try:
     from lm_eval.api.model import LM
     from lm_eval.api.registry import register_model
-    from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 except ImportError:
     raise MissingExtra("lm_eval", "lm-eval", wanted_for="a model in lm-evaluation-harness") from None
 
@@ -62,12 +61,7 @@ class PreceptLM(LM):  # type: ignore[misc]
 
     def loglikelihood_rolling(self, requests: list[Any]) -> list[float]:
         """Log-probability of each text, in disjoint windows where it is longer than the context."""
-
-        def windows(tokens: list[int], prefix: int, size: int) -> list[tuple[list[int], list[int]]]:
-            found = get_rolling_token_windows(tokens, prefix, max_seq_len=size, context_len=1)
-            return list(map(make_disjoint_window, found))
-
-        return self._scores.rolling([request.args[0] for request in requests], windows)
+        return self._scores.rolling([request.args[0] for request in requests])
 
     def generate_until(self, requests: list[Any]) -> list[str]:
         """The answer to each context, up to its stop texts."""

@@ -15,7 +15,7 @@ from precept.decode import Sampling
 from precept.errors import InputError
 from precept.evaluate.run import cut_at
 from precept.forest import build_forest, cut
-from precept.run.eval.plain import SOURCE, PlainText, plain_text
+from precept.run.eval.plain import PlainText, plain_text, weigh_last
 from precept.run.opened import FOREST_TOKENS, OpenedModel
 from precept.types import Forest, Generation, IntArray, TokenSequence
 
@@ -55,14 +55,9 @@ class HarnessScores:
         settled = dict(zip(unsure, written, strict=True))
         return [(logp, settled[place] if greedy is None else greedy) for place, (logp, greedy) in enumerate(found)]
 
-    def rolling(self, texts: Sequence[str], windows: Any) -> list[float]:
-        """The log-probability of each whole text. ``windows`` of (tokens, prefix, size) gives pairs of what is read and
-        what is predicted."""
-        size = (self.model.loaded.max_positions or 2**31) - 1
-        parts = []
-        for text in texts:
-            pairs = windows(self.plain.encoder.ids(text).tolist(), self.prefix_id, size)
-            parts.append([_sequence(read, predicted) for read, predicted in pairs])
+    def rolling(self, texts: Sequence[str]) -> list[float]:
+        """The log-probability of each whole text, in windows where it is longer than the context."""
+        parts = [self.plain.windows(text, self.prefix_id, self.model.loaded.max_positions) for text in texts]
         logps = iter(logp for logp, _ in self._scored([sequence for part in parts for sequence in part]))
         return [sum(next(logps) for _ in part) for part in parts]
 
@@ -93,9 +88,9 @@ class HarnessScores:
 
     def _pair(self, context: str, continuation: str) -> TokenSequence:
         if self.in_chat:
-            return _sequence(self.plain.encoder.ids(context).tolist(), self.plain.encoder.ids(continuation).tolist())
+            return weigh_last(self.plain.encoder.ids(context).tolist(), self.plain.encoder.ids(continuation).tolist())
         if not context and not self.plain.encoder.prefix_ids:
-            return _sequence([self.prefix_id], self.plain.encode(continuation).tolist())
+            return weigh_last([self.prefix_id], self.plain.encode(continuation).tolist())
         return self.plain.encode_pair(context, continuation)
 
     def _within(self, sequence: TokenSequence) -> TokenSequence:
@@ -149,11 +144,6 @@ def _sums(forest: Forest, logps: Any) -> Iterator[tuple[float, bool | None]]:
             )
             greedy = False if beaten else None
         yield float(own.sum()), greedy
-
-
-def _sequence(read: Sequence[int], predicted: Sequence[int]) -> TokenSequence:
-    weights = np.repeat(np.array([0, 1], np.float32), [len(read), len(predicted)])
-    return TokenSequence(np.array([*read, *predicted], np.int32), weights, SOURCE)
 
 
 def _generation_settings(settings: Mapping[str, Any]) -> tuple[tuple[str, ...], int, float]:

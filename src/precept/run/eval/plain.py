@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from precept.errors import InputError
+from precept.evaluate.likelihood import text_windows
 from precept.render.refused import RowRefused
 from precept.render.tokens import TextEncoder, matcher
 from precept.run.opened import OpenedModel, start_of
@@ -53,6 +55,12 @@ class PlainText:
         weights[max(border, 1) :] = 1.0  # nothing stands before the first token to predict it from
         return TokenSequence(np.array(ids, np.int32), weights, SOURCE)
 
+    def windows(self, text: str, first: int, size: int | None) -> list[TokenSequence]:
+        """A whole text in pieces of at most ``size`` tokens, with weight on what each piece predicts. ``first`` is what
+        the text's first token is predicted from."""
+        pieces = text_windows(self.encoder.ids(text).tolist(), first, size or 2**31)
+        return [weigh_last(read, predicted) for read, predicted in pieces]
+
     @cached_property
     def _special(self) -> Any:
         return matcher(self.encoder.special_tokens)
@@ -70,6 +78,12 @@ class PlainText:
             return [(index, end) for index, _, end in self.encoder.encode_pieces(text, literals, [])[1]]
         except RowRefused as refused:
             raise InputError(refused.reason, code=refused.code, do="change the text") from None
+
+
+def weigh_last(read: Sequence[int], predicted: Sequence[int]) -> TokenSequence:
+    """Ids that are read and then ids that are predicted, with weight on the latter."""
+    weights = np.repeat(np.array([0, 1], np.float32), [len(read), len(predicted)])
+    return TokenSequence(np.array([*read, *predicted], np.int32), weights, SOURCE)
 
 
 def plain_text(model: OpenedModel) -> PlainText:
