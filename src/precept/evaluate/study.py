@@ -1,6 +1,7 @@
 """Evaluations of one kind over axes: their means with intervals, and contrasts between them on the same items.
 
-Two sources of chance are kept apart: runs that differ in axes which a page does not show (usually the seed), and items.
+Two sources of chance are kept apart: runs that repeat the same (usually with other seeds), and items. Other axes that a
+page does not show are conditions, over which each run is averaged.
 """
 
 from __future__ import annotations
@@ -82,12 +83,14 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The axes, and which of them a page shows. The others are repetitions, and are averaged."""
+    """The axes, which of them a page shows, and whose values are no more than ``repetitions`` of the same. All that are
+    not shown are averaged."""
 
     axes: tuple[Axis, ...]
     x: str
     lines: str | None = None
     panels: str | None = None
+    repetitions: tuple[str, ...] = ("seed",)
 
     def axis(self, name: str) -> Axis:
         """The axis of a name."""
@@ -99,9 +102,19 @@ class Layout:
         return tuple(name for name in (self.panels, self.lines, self.x) if name is not None)
 
     @property
-    def repeats(self) -> tuple[Axis, ...]:
-        """Axes that are averaged, though they have more than one value."""
+    def averaged(self) -> tuple[Axis, ...]:
+        """Axes of more than one value that the page does not show."""
         return tuple(axis for axis in self.axes if axis.name not in self.shown and len(axis.values) > 1)
+
+    @property
+    def repeats(self) -> tuple[Axis, ...]:
+        """Those among them whose values are runs of the same."""
+        return tuple(axis for axis in self.averaged if axis.name in self.repetitions)
+
+    @property
+    def conditions(self) -> tuple[Axis, ...]:
+        """The others among them: each run is the mean over their values."""
+        return tuple(axis for axis in self.averaged if axis.name not in self.repetitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +215,19 @@ def find_points(layout: Layout, cells: Sequence[Scored]) -> list[Point]:
         at = {axis.name: value for axis, value in zip(shown, values, strict=True)}
         chosen = _at(cells, at)
         panel, line = (at[name] if name else None for name in (layout.panels, layout.lines))
-        points.append(Point(panel, line, at[layout.x], find_mean(chosen)))
+        points.append(Point(panel, line, at[layout.x], find_mean(chosen, [axis.name for axis in layout.repeats])))
     return points
 
 
-def find_mean(cells: Sequence[Scored]) -> Estimate:
-    """The mean of repeated evaluations."""
+def find_mean(cells: Sequence[Scored], repeats: Sequence[str]) -> Estimate:
+    """The mean of evaluations; those alike on the axes ``repeats`` are one run."""
     strata = _by_items([cell.strata for cell in cells])
     items = interval_of_means(strata, lowest=0.0, highest=1.0)
     n = sum(map(len, strata))
-    runs = tuple(cell.value for cell in cells)
+    by_run: dict[tuple[str, ...], list[float]] = {}
+    for cell in cells:
+        by_run.setdefault(tuple(cell.at[name] for name in repeats), []).append(cell.value)
+    runs = tuple(float(np.mean(own)) for own in by_run.values())
     # Runs that all agree tell nothing of how far others would lie from them; their items still do.
     if len(runs) < 2 or max(runs) - min(runs) < NO_SPREAD:
         return Estimate(sum(runs) / len(runs), *items, items, runs, n)
@@ -241,7 +257,7 @@ def fitted_rise(axis: Axis, fixed: Mapping[str, str]) -> Contrast:
 def find_contrast(layout: Layout, cells: Sequence[Scored], contrast: Contrast, *, seed: int = 0) -> Estimate:
     """The contrast on the same items, run by run and item by item, averaged over the axes that it leaves open.
 
-    Axes on the page are conditions: a run averages over them. Every combination of values off the page is a run.
+    Each combination of values of the axes that repeat is a run, and is averaged over the conditions that are left open.
     Raises InputError where the evaluations under one condition have different items.
     """
     held = _at(cells, contrast.fixed)

@@ -202,8 +202,9 @@ def _verdict(found: Answered, finding: str, compared: int) -> str:
 def _conditions(claim: Claim, layout: Layout) -> str:
     """Where the other axes of the page stand."""
     held = [f"{name} '{layout.axis(name).find(value)}'" for name, value in claim.where.items()]
-    shown = [name for name in layout.shown if name != claim.axis and name not in claim.where]
-    averaged = [name for name in shown if len(layout.axis(name).values) > 1]
+    others = [*layout.shown, *(axis.name for axis in layout.conditions)]
+    left = [name for name in others if name != claim.axis and name not in claim.where]
+    averaged = [name for name in left if len(layout.axis(name).values) > 1]
     told = f" at {' and '.join(held)}" if held else ""
     return told + (f", averaged over {' and '.join(averaged)}," if averaged else "")
 

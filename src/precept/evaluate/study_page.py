@@ -12,7 +12,7 @@ from precept.evaluate.interval_chart import Line, Mark, Scale, interval_chart, s
 from precept.evaluate.markup import Markup, element
 from precept.evaluate.page_parts import document, plain_table
 from precept.evaluate.score_tables import format_p
-from precept.evaluate.study import Estimate, Layout, Point, Scalar, Scored, text_of
+from precept.evaluate.study import Axis, Estimate, Layout, Point, Scalar, Scored, text_of
 from precept.evaluate.study_claims import Answered, Verdict, say
 
 VERDICTS: tuple[Verdict, ...] = ("agrees", "disagrees", "undecided", "untested")
@@ -94,7 +94,8 @@ def json_document(study: Study) -> dict[str, Any]:
         "metric": study.metric,
         "axes": {axis.name: list(axis.values) for axis in layout.axes},
         "shown": {"x": layout.x, "lines": layout.lines, "panels": layout.panels, "scale": study.scale},
-        "averaged_over": [axis.name for axis in layout.repeats],
+        "averaged_over": [axis.name for axis in layout.averaged],
+        "repeats": [axis.name for axis in layout.repeats],
         "points": [
             {"group": panel.group, "panel": p.panel, "line": p.line, "x": p.x, **_numbers(p.mean)}
             for panel in study.panels
@@ -206,14 +207,14 @@ def cell_table(study: Study) -> Table:
 
 def notes_on(study: Study) -> Iterator[str]:
     """What the numbers are, and what they do not say."""
-    repeats = study.layout.repeats
-    if repeats:
-        told = " and ".join(f"{axis.name} ({', '.join(axis.values)})" for axis in repeats)
+    if conditions := study.layout.conditions:
+        yield f"Each run is the mean over {_named(conditions)}."
+    if repeats := study.layout.repeats:
         yield (
-            f"Averaged over {told}. The interval is Student's, of the mean over these runs: how far training anew moves"
-            " it. Beside it stands the percentile bootstrap over items, each averaged over the runs: how far other"
-            " items of the same kind would. Where all runs agree the interval is that over items. A claim's takes the"
-            " spread over runs from all values of its axis, as one: (runs - 1) x (values - 1) degrees of freedom."
+            f"Runs differ in {_named(repeats)}. The interval is Student's, of the mean over runs: how far training"
+            " anew moves it. Beside it stands the percentile bootstrap over items, each averaged over the runs: how far"
+            " other items of the same kind would. Where all runs agree the interval is that over items. A claim's takes"
+            " the spread over runs from all values of its axis, as one: (runs - 1) x (values - 1) degrees of freedom."
         )
     else:
         yield (
@@ -239,6 +240,10 @@ def notes_on(study: Study) -> Iterator[str]:
             f" {compared} such claims some may look real by chance: 'p by Holm' is corrected for their number, the"
             " verdict is not."
         )
+
+
+def _named(axes: Sequence[Axis]) -> str:
+    return " and ".join(f"{axis.name} ({', '.join(axis.values)})" for axis in axes)
 
 
 def _claim(found: Answered) -> dict[str, Any]:

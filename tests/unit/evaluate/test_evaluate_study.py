@@ -89,7 +89,7 @@ def test_places_without_an_evaluation_are_found():
 
 def test_the_interval_over_seeds_is_students():
     strata = [Stratum((("t", "1"),), np.array([score])) for score in (0.5, 0.52)]
-    mean = find_mean([Scored({"seed": str(seed)}, {"": own}, "") for seed, own in enumerate(strata)])
+    mean = find_mean([Scored({"seed": str(seed)}, {"": own}, "") for seed, own in enumerate(strata)], ["seed"])
     # Standard deviation 0.02 / sqrt(2), over sqrt(2) runs 0.01, times 12.7062.
     assert (mean.low, mean.high) == pytest.approx((0.51 - 0.127062, 0.51 + 0.127062), abs=1e-6)
 
@@ -111,7 +111,7 @@ def test_runs_that_agree_leave_the_interval_to_the_items():
 
 
 def test_runs_of_different_items_are_strata():
-    mean = find_mean([scored([1, 1, 0, 0], seed="0"), scored([1, 0, 0, 0], ids="efgh", seed="1")])
+    mean = find_mean([scored([1, 1, 0, 0], seed="0"), scored([1, 0, 0, 0], ids="efgh", seed="1")], ["seed"])
     assert mean.n == 8 and mean.value == 0.375 and mean.items == interval_of_means([[1, 1, 0, 0], [1, 0, 0, 0]])
 
 
@@ -132,6 +132,26 @@ def test_conditions_left_open_are_averaged_within_a_run():
     assert found.runs == pytest.approx((0.125, 0.125)) and found.over == "items"
     # By item over both sizes and seeds: a 0; b (-1 + 0 + 1 + 1) / 4; c (0 + 0 + 1 + 0) / 4; d 0.
     assert found.items == interval_of_means([[0, 0.25, 0.25, 0]], lowest=-1, highest=1)
+
+
+def test_axes_off_the_page_other_than_seeds_are_conditions_and_no_runs():
+    layout = Layout(AXES, "size")
+    assert [axis.name for axis in layout.conditions] == ["cot"] and [axis.name for axis in layout.repeats] == ["seed"]
+    large = find_points(layout, CELLS)[1].mean
+    # Seed 0: (0.75 + 0.25) / 2; seed 1: (0.5 + 0.25) / 2.
+    assert large.runs == (0.5, 0.375) and large.value == 0.4375
+    one_seed = [cell for cell in CELLS if cell.at["seed"] == "0"]
+    only = Layout(find_axes([cell.at for cell in one_seed]), "size")
+    large = find_points(only, one_seed)[1].mean
+    # With and without are 50 points apart, which says nothing of training anew.
+    assert large.runs == (0.5,) and large.over == "items" and large.items == interval([1, 0.5, 0.5, 0])
+    found = find_contrast(only, one_seed, difference("size", "large", "small", {}))
+    assert found.runs == pytest.approx((0.125,)) and found.over == "items"
+
+
+def test_other_axes_may_be_named_as_repetitions():
+    layout = Layout(AXES, "size", repetitions=("cot", "seed"))
+    assert find_points(layout, CELLS)[1].mean.runs == (0.75, 0.5, 0.25, 0.25)
 
 
 def test_conditions_that_are_averaged_may_have_items_of_their_own():
@@ -184,7 +204,7 @@ def test_a_group_is_the_unweighted_mean_of_its_tasks():
     tasks = {"easy": [1.0, 1.0, 1.0, 0.0], "hard": [0.0, 1.0]}
     strata = {name: Stratum(tuple((name, str(n)) for n in range(len(v))), np.array(v)) for name, v in tasks.items()}
     assert Scored({}, strata, "f").value == (0.75 + 0.5) / 2
-    mean = find_mean([Scored({}, strata, "f")])
+    mean = find_mean([Scored({}, strata, "f")], [])
     assert mean.items == interval_of_means(list(tasks.values())) != interval([1, 1, 1, 0, 0, 1])
     other = {name: Stratum(own.keys, np.zeros(len(own.keys))) for name, own in strata.items()}
     cells = [Scored({"cot": "with"}, strata, "A"), Scored({"cot": "without"}, other, "B")]

@@ -58,7 +58,7 @@ def test_a_grid_becomes_a_page_with_figures_and_numbers(tmp_path: Path) -> None:
     assert json.loads(json.dumps(result))["metric"] == "exact_match"
     assert result["axes"] == {"tasks": ["4", "16", "64"], "size": ["small", "large"], "seed": ["0", "1"]}
     assert result["shown"] == {"x": "tasks", "lines": "size", "panels": None, "scale": "log"}
-    assert result["averaged_over"] == ["seed"] and len(result["points"]) == 2 * 6
+    assert result["averaged_over"] == result["repeats"] == ["seed"] and len(result["points"]) == 2 * 6
     first = result["points"][1]  # easy, small, 16 tasks: one of four in both seeds
     assert (first["group"], first["line"], first["x"], first["value"], first["n"]) == ("easy", "small", "16", 0.25, 4)
     overall = next(p for p in result["points"] if (p["group"], p["line"], p["x"]) == ("overall", "large", "4"))
@@ -72,6 +72,21 @@ def test_a_grid_becomes_a_page_with_figures_and_numbers(tmp_path: Path) -> None:
     assert names == {"study.html", "study.md", "figure-1.svg", "figure-2.svg"}
     assert "](figure-2.svg)" in (tmp_path / "page" / "study.md").read_text()
     assert result["page"] == str(tmp_path / "page" / "study.html") and len(result["figures"]) == 2
+
+
+def test_axes_off_the_page_are_averaged_and_only_seeds_are_runs(tmp_path: Path) -> None:
+    cells = write_grid(tmp_path / "ask")
+    claim = {**CLAIM, "says": "larger is better", "axis": "tasks"}
+    settings = StudySettings(results="ask", x="tasks", claims=[claim], group="easy")
+    result = run_study(cells, settings, tmp_path / "page")
+    assert result["averaged_over"] == ["size", "seed"] and result["repeats"] == ["seed"]
+    assert result["points"][0]["runs"] == pytest.approx([0.125, 0])  # large has one of four right with seed 0
+    assert result["sentences"][0].startswith("Here, with 2 seeds and 4 items, exact_match, averaged over size, rose")
+    page = (tmp_path / "page" / "study.md").read_text()
+    assert "Each run is the mean over size (small, large)." in page and "Runs differ in seed (0, 1)." in page
+    settings = StudySettings(results="ask", x="tasks", claims=[claim], group="easy", repeats=["seed", "size"])
+    result = run_study(cells, settings, tmp_path / "other")
+    assert result["sentences"][0].startswith("Here, with 4 runs (size x seed) and 4 items, exact_match rose")
 
 
 def test_panels_are_the_values_of_an_axis(tmp_path: Path) -> None:
@@ -118,6 +133,7 @@ def test_claims_that_cannot_be_tested_are_told_before_anything_runs(capsys: pyte
     [
         ({"x": "task"}, "unknown-axis", "recipe line of x"),
         ({"lines": "sizes"}, "unknown-axis", "recipe line of lines"),
+        ({"repeats": ["seeds"]}, "unknown-axis", "recipe line of repeats"),
         ({"claims": [{**CLAIM, "where": {"sizes": "large"}}]}, "unknown-axis", "recipe line of claims"),
         ({"x": "size", "lines": None, "scale": "linear"}, "study-scale", "recipe line of scale"),
         ({"x": "seed", "scale": "log"}, "study-scale", "recipe line of scale"),  # there is a seed 0

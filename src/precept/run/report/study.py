@@ -70,11 +70,12 @@ def run_study(cells: Sequence[Cell], settings: StudySettings, folder: Path) -> d
 def _lay_out(settings: StudySettings, places: Sequence[Mapping[str, Scalar]], where: Where) -> Layout:
     axes = find_axes(places)
     named = [("x", settings.x), ("lines", settings.lines), ("panels", settings.panels)]
+    named += [("repeats", name) for name in settings.repeats if "repeats" in settings.model_fields_set]
     named += [("claims", name) for claim in settings.claims for name in (claim.axis, *claim.where)]
     for key, name in named:
         if name is not None and name not in (known := [axis.name for axis in axes]):
             raise unknown_key(name, known, where=where(key), kind="axis")
-    layout = Layout(axes, settings.x, settings.lines, settings.panels)
+    layout = Layout(axes, settings.x, settings.lines, settings.panels, settings.repeats)
     x = layout.axis(settings.x)
     if settings.scale in ("linear", "log") and not _fits(settings.scale, x):
         raise InputError(

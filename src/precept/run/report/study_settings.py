@@ -21,6 +21,9 @@ class StudySettings(Settings):
     """The axis with a line for each value."""
     panels: str | None = None
     """The axis with a figure for each value."""
+    repeats: tuple[str, ...] = ("seed",)
+    """Axes whose values are runs of the same: over them intervals are. Other axes that the page does not show are
+    conditions, over which each run is averaged."""
     group: list[str] | str = "overall"
     """Which items: overall, a task, a suite's group (the mean over its tasks), or a list of these, a figure each."""
     metric: str | None = None
