@@ -40,6 +40,7 @@ def test_flan_collection_tunes_on_all_forms_and_scores_held_back_rows(
     assert {name for name, entry in report["styles"].items() if entry["rows"]} >= {"flan zsopt", "cot zsopt"}
     assert tune["result"]["loss_last"] < tune["result"]["loss_first"]
     assert set(score["result"]["tasks"]) == {"sst2", "sums"}
+    assert score["result"]["asked"]["sums"]["metrics"]["exact_match"]["extract"] == "bbh_cot"
     assert [step["state"] for step in precept(*command).json["steps"]] == ["reused"] * 3
 
 

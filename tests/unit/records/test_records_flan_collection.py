@@ -12,6 +12,9 @@ import pytest
 from tests.fakes import WordCounter
 
 from precept.errors import InputError
+from precept.evaluate import load_task
+from precept.evaluate.extract import RULES
+from precept.evaluate.metrics import find_score
 from precept.records import load
 from precept.records import write as write_rows
 from precept.records.instructions.few_shot_forms import Exemplar, Layout, assemble, prune, with_template
@@ -155,8 +158,18 @@ def test_input_inversion_has_eighteen_templates_for_four_maps() -> None:
 @pytest.mark.parametrize("kind", ["cot", "cot_stream"])
 def test_a_chain_of_thought_gives_its_reasons_before_the_answer(kind: str) -> None:
     for pattern in shipped_templates(kind).patterns:
-        assert pattern.targets.startswith("{rationale}") and pattern.targets.endswith("{answer}.")
+        assert pattern.targets.startswith("{rationale}") and pattern.targets.endswith("the answer is {answer}.")
         assert "{rationale}" not in pattern.inputs and "{answer}" not in pattern.inputs
+
+
+@pytest.mark.parametrize("kind", ["cot", "cot_stream"])
+def test_the_suite_reads_the_answer_of_every_chain_of_thought(kind: str) -> None:
+    metrics = load_task("flan_collection").metrics
+    for pattern in shipped_templates(kind).patterns:
+        output = fill(pattern.targets, {"rationale": "Two and two.\nSo four it is.", "answer": "(B)"})
+        for metric in metrics.values():
+            assert find_score(metric.score)(RULES[metric.extract](output), "(B)") == 1, output
+            assert find_score(metric.score)(RULES[metric.extract]("(B)"), "(B)") == 1
 
 
 @pytest.mark.parametrize(
