@@ -353,6 +353,12 @@ def test_the_error_of_an_unknown_field_names_template_and_field(tmp_path: Path) 
         build([write(tmp_path, "rte.jsonl", {"text": "a", "answer": "b"})], FlanSettings(kind="coreference"))
 
 
+def test_braces_around_quotes_are_text(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text('cluster: x\ntemplates: [\'{"text": "{a}", "of": {b}}\']')
+    (pattern,) = read_template_set(tmp_path / "own.yaml").patterns
+    assert fill(pattern.inputs, {"a": "1", "b": "2"}) == '{"text": "1", "of": 2}'
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
@@ -360,6 +366,13 @@ def test_the_error_of_an_unknown_field_names_template_and_field(tmp_path: Path) 
         ("templates: [a]", "cluster: field required"),
         ("cluster: x\ntemplates: []", "templates: "),
         ("cluster: x\ntemplates: [{inputs: a, answer: b}]", "extra inputs"),
+        ("cluster: x\ntemplates: ['Text: { sentence }']", "templates.1: { sentence } is no field"),
+        ("cluster: x\ntemplates: ['{a}', '{b-1} {a}']", "templates.2: {b-1} is no field"),
+        ("cluster: x\ntemplates: ['{a} {}']", "{} is no field"),
+        ("cluster: x\ntemplates: ['{a} {{b}}']", "{{b} is no field"),
+        ("cluster: x\ntemplates: [{inputs: '{a}', targets: '{answer.text}'}]", "{answer.text} is no field"),
+        ("cluster: x\ntemplates: ['Say it.']", "shows no field of a row"),
+        ('cluster: x\ntemplates: ["Say it.\\n{options_}"]', "shows no field of a row"),
         (None, "cannot be opened"),
     ],
 )

@@ -397,3 +397,18 @@ def test_the_released_rationales_are_read(shared_data: Path) -> None:
     report = build(files, FlanCollectionSettings(without=("few_shot",))).report
     assert report["train"] == 2728 + 2000 + 1084
     assert all("\\n" not in (message.content or "") for row in built.train for message in row.messages)
+
+
+def test_an_example_that_lacks_a_field_is_named_itself_and_shown_beside_no_other(tmp_path: Path) -> None:
+    rows = nli(40)
+    rows[7]["options"] = None
+    path = write(tmp_path, "rte.jsonl", rows)
+    built = build([path], FlanCollectionSettings(kind="nli", rows=400), count_tokens=WORDS)
+    assert [(refusal.row, refusal.code) for refusal in built.refused] == [(8, "unknown-field")]
+    assert "no field 'options_', which a template of 'nli' has" in built.refused[0].reason
+    assert {row.source.row for row in built.train} == {*range(1, 41)} - {8}
+    assert not any("P7." in message.content for row in built.train for message in row.messages)
+    # Where no options are shown it may stand.
+    bare = FlanCollectionSettings(kind="nli", rows=400, options_share=0)
+    built = build([path], bare, count_tokens=WORDS)
+    assert not built.refused and 8 in {row.source.row for row in built.train}

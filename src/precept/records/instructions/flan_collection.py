@@ -86,7 +86,8 @@ def build(paths: Sequence[str], settings: FlanCollectionSettings, *, count_token
     known, refused = read_tasks(paths, plan=settings.tasks, kind=settings.kind, templates=settings.templates)
     mmlu = {task.name for task in known if is_mmlu_task(task)}
     left_out = sorted(mmlu) if mmlu and settings.mmlu_tasks == "leave_out" else []
-    known = [task for task in known if task.examples and task.name not in left_out]
+    known = [_usable(task, settings, refused) for task in known if task.name not in left_out]
+    known = [task for task in known if task.examples]
     with naming_refused(refused):
         test = named_apart([row for task in known for row in _test_rows(task, settings.test_rows_per_task)])
     tasks = [
@@ -134,6 +135,23 @@ def build(paths: Sequence[str], settings: FlanCollectionSettings, *, count_token
         )
     report = {**tally.report(cells), "test": len(test), "left_out": {"made of MMLU": left_out}}
     return Built(train=rows, test=test, report=report, refused=list(dict.fromkeys(refused)))
+
+
+def _usable(task: LabelledTask, settings: FlanCollectionSettings, refused: list[Refusal]) -> LabelledTask:
+    """The task without the examples that lack what one of its templates shows, which are added to ``refused``: each
+    example may have to stand beside any other."""
+    bare = settings.options_share == 0 and has_version_without_options(task)
+    patterns = [pattern.without_options() if bare else pattern for pattern in task.templates.patterns]
+    patterns += task.templates.patterns[: min(settings.test_rows_per_task, 1)]
+    shown = frozenset().union(*(pattern.slots for pattern in patterns))
+    kept = []
+    for example in task.examples:
+        if lacking := sorted(shown - example.given):
+            reason = f"the row has no field '{lacking[0]}', which a template of '{task.templates.name}' has"
+            refused.append(Refusal(example.source.file, example.source.row, reason, "unknown-field"))
+        else:
+            kept.append(example)
+    return replace(task, examples=kept)
 
 
 def _cells(tasks: Sequence[LabelledTask], settings: FlanCollectionSettings) -> tuple[list[Cell], int]:

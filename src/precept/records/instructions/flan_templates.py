@@ -22,6 +22,8 @@ from precept.records.problems import FileProblem, RowProblem
 
 SHIPPED = Path(__file__).with_name("templates")
 SLOT = re.compile(r"\{(\w+)\}")
+IN_BRACES = re.compile(r"\{+[^{}\"'\n]*\}")
+"""A slot, or what was meant as one: ``{ field }``, ``{field.name}``, ``{{field}}``. Braces around quotes are text."""
 OPTIONS_SLOT = "options_"
 ANSWER_SLOT = "answer"
 DIALOGUE_SLOT = "dialog_"
@@ -126,8 +128,21 @@ def read_template_set(path: Path) -> TemplateSet:
         raise _bad(path, f"{place}: {first['msg'].lower()}") from None
     entries = [_Entry(inputs=entry) if isinstance(entry, str) else entry for entry in sheet.templates]
     patterns = tuple(Pattern(entry.inputs, entry.targets, entry.turned) for entry in entries)
+    for number, pattern in enumerate(patterns, 1):
+        if fault := _fault_of(pattern):
+            raise _bad(path, f"templates.{number}: {fault}")
     columns = {slot: tuple(names) for slot, names in sheet.columns.items()}
     return TemplateSet(path.stem, sheet.cluster, patterns, columns)
+
+
+def _fault_of(pattern: Pattern) -> str | None:
+    for text in (pattern.inputs, pattern.targets):
+        for found in IN_BRACES.findall(text):
+            if not SLOT.fullmatch(found):
+                return f"{found} is no field: a field is one word in single braces"
+    if not {*SLOT.findall(pattern.inputs)} - {OPTIONS_SLOT}:
+        return "its input shows no field of a row, so that all prompts would be the same"
+    return None
 
 
 def _bad(path: Path, what: str) -> InputError:

@@ -70,6 +70,12 @@ class Example:
     turns: tuple[str, ...] = ()
     worked: tuple[WorkedExample, ...] = ()
 
+    @property
+    def given(self) -> frozenset[str]:
+        """The slots that it fills."""
+        listed = {OPTIONS_SLOT} if self.options else set()
+        return frozenset(self.values) | listed | ({DIALOGUE_SLOT} if self.turns else set())
+
     def slots(self, *, goes_on: bool = True) -> dict[str, str]:
         """Slot -> text, with options and dialogue in their one plain form; where the dialogue is what is asked for, it
         does not go on."""
