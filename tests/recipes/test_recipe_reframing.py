@@ -124,6 +124,10 @@ def test_tasks_of_the_first_collection_and_templates_made_by_hand_are_taken(tmp_
         (["first_test_instance=12", "techniques=[decomposition]"], "decomposition needs a teacher"),
         (["first_test_instance=12", "by_teacher=[itemizing]"], "no teacher was named"),
         ([], "the first to be asked is number 60 from 0"),
+        (
+            ["by_teacher=[itemizing]", "teacher=m", "teacher_url=http://127.0.0.1:9/v1", "chat_template=chatml"],
+            "a server writes its own prompts",
+        ),
         (["first_test_instance=12", "templates=."], "no-template-used"),
     ],
 )
@@ -150,6 +154,21 @@ def test_a_model_folder_is_asked_as_the_teacher_and_named_in_the_report(tmp_path
     told = report["tasks"]["task007_even"]["techniques"]["itemizing"]
     assert (told["by"], told["taken"]) == ("teacher", False)  # a random model writes no list
     assert prompts(made.json["test"]["path"])[0].startswith("In this task, you are given a number.")
+
+
+def test_a_teacher_without_a_template_of_its_own_is_asked_in_the_one_named(tmp_path: Path) -> None:
+    teacher = tiny_model_folder(tmp_path / "teacher", "llama", max_position_embeddings=2048)
+    (tmp_path / "own.jinja").write_text(CHATML)
+    task = tmp_path / "task007_even.json"
+    task.write_text(json.dumps(TASK))
+    words = ["first_test_instance=12", "techniques=[itemizing]", "by_teacher=[itemizing]", f"teacher={teacher}"]
+    command = ["data", "make", "reframing", "-d", task, "-o", tmp_path / "out", *words]
+    refused = precept(*command)
+    assert refused.code == 2 and "no chat template" in refused.err and "chat_template" in refused.err
+    made = precept(*command, f"chat_template={tmp_path / 'own.jinja'}")
+    assert made.code == 0, made.err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["teacher"]["chat_template"] == str(tmp_path / "own.jinja")
 
 
 def test_the_real_task_files_are_reframed(shared_data: Path, tmp_path: Path) -> None:

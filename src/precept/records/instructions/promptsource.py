@@ -47,7 +47,7 @@ class PromptsourceSettings(Settings):
     original_task_only: bool = False
     """Leave out templates that do not ask for the data set's own task, as T0's evaluation does."""
     max_field_characters: Annotated[int, Field(ge=16)] | None = 2048
-    """What a template writes between `{{ }}` is cut to so many characters at a blank, as promptsource does; none for
+    """What a template writes between `{{ }}` is cut to so many characters at a blank, as promptsource does; null for
     whole texts, as T0 was trained on."""
     max_rows: Annotated[int, Field(ge=1)] | None = None
     """At most so many of the data's rows, the first ones; by default all."""
@@ -153,7 +153,7 @@ class PromptRenderer:
             self._choices, choice_fields = self._environment.template(template.answer_choices or "")
         except (jinja2.TemplateError, RecursionError) as error:
             raise InputError(
-                f"template '{template.name}' cannot be used: {error or 'nested too deep'}",
+                f"template '{template.name}' cannot be used: {getattr(error, 'message', None) or 'nested too deep'}",
                 code="bad-prompt-templates",
                 where=where,
                 do="correct the template or leave it out with template_names",

@@ -25,7 +25,9 @@ class AnswersSettings(Settings):
     """Who answers, and how much."""
 
     teacher: str
-    """The folder of the model that answers: greedily, in its own chat template."""
+    """The folder of the model that answers, greedily."""
+    chat_template: str | None = None
+    """Its template, a .jinja file or a shipped one's name; by default its own."""
     rows: Annotated[int, Field(ge=1)] | None = None
     """Rows drawn; fewer are always among more. By default all, in their order."""
     max_new_tokens: Annotated[int, Field(ge=1)] = 64
@@ -54,7 +56,7 @@ def build(paths: Sequence[str], settings: AnswersSettings, *, count_tokens: Coun
             )
         random.Random(f"{settings.seed} rows").shuffle(rows)
         rows = rows[: settings.rows]
-    model = open_model(settings.teacher, chat_template=None)
+    model = open_model(settings.teacher, chat_template=settings.chat_template)
     say(f"{settings.teacher} answers {len(rows):,} rows")
     prompts = [model.renderer.prompt_ids(row.messages, row.tools) for row in rows]
     found = model.sampler().generate(prompts, max_new_tokens=settings.max_new_tokens)

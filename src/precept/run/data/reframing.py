@@ -52,6 +52,8 @@ class ReframingSettings(Settings):
     """The model that rewrites: a folder, or a server's model name with teacher_url."""
     teacher_url: str | None = None
     """Address of an OpenAI-compatible server, up to /v1."""
+    chat_template: str | None = None
+    """The template of a teacher in a folder, a .jinja file or a shipped one's name; by default its own."""
     templates: Path | None = None
     """A folder of templates made by hand, TASK.txt each: tasks that have one are not rewritten."""
     num_demos: Annotated[int, Field(ge=0)] = NUM_DEMOS
@@ -131,7 +133,8 @@ def _teacher(settings: ReframingSettings) -> tuple[Chat | None, dict[str, Any] |
         return None, None
     if settings.teacher is None:
         return None, None  # reframe says what is missing
-    chat, identity = make_judge(settings.teacher, url=settings.teacher_url, chat_template=None, remote=RemoteSettings())
+    url, template = settings.teacher_url, settings.chat_template
+    chat, identity = make_judge(settings.teacher, url=url, chat_template=template, remote=RemoteSettings())
     return chat, {name.replace("judge", "teacher"): value for name, value in identity.items()}
 
 

@@ -97,6 +97,13 @@ def make_judge(
 ) -> tuple[RemoteChat | LocalJudge, dict[str, Any]]:
     """The judge and what identifies it. Raises InputError for a folder or address that is none."""
     if url is not None:
+        if chat_template is not None:
+            raise InputError(
+                "a server writes its own prompts: the chat template is that of a model in a folder",
+                code="judge-option",
+                found=chat_template,
+                do="leave the template out",
+            )
         chat = make_remote(name, url, remote)
         return chat, {"judge": name, "judge_url": chat.base_url}
     if set_here := sorted(remote.model_fields_set):
