@@ -350,6 +350,21 @@ def test_an_exported_task_holds_the_items_as_they_are_asked(data: Path, tmp_path
     assert refused("--export-task", questions, "-o", tmp_path / "out") == "export-unsupported"
 
 
+def test_an_exported_prompt_is_the_published_one_byte_by_byte_also_of_a_question_with_options(tmp_path: Path) -> None:
+    question = "Which one?\nOptions:\n(A) the red book\n(B) the blue one"
+    examples = [{"input": question, "target": "(A)"}, {"input": "3 + 1?", "target": "4"}]
+    (tmp_path / "books.json").write_text(json.dumps({"examples": examples}))
+    (tmp_path / "books.txt").write_text(PROMPT)
+    task = tmp_path / "books.yaml"
+    task.write_text("family: bbh_cot_few_shot\ndata: books.json\nexamples: books.txt\n")
+    ended = precept("eval", "--export-task", task, "-o", tmp_path / "out", "--json")
+    assert ended.code == 0, ended.err
+    file, asked = PROMPT.split("-----\n")[1], (question, "3 + 1?")
+    assert [document["prompt"] for document in items(tmp_path / "out", "precept_books.jsonl")] == [
+        f"{file}\n\nQ: {text}\nA: Let's think step by step." for text in asked
+    ]
+
+
 def test_scores_of_an_exported_task_are_those_of_the_evaluation() -> None:
     from precept.run.eval.export import scorer
 

@@ -120,7 +120,8 @@ def _item(row: Conversation, task: Task, shots: Shots) -> Item:
         text = lay_out(task.layout, question, name=shots.name, instruction=shots.instruction, examples=shots.examples)
         messages = (Message("user", text.strip()),)
         endings = tuple(end_with(task.layout, option, option) for option in options)
-        text, endings = _move_lead(text, endings, task.layout.answer.partition("{")[0].rstrip(" "))
+        if task.kind in ("choice", "likelihood"):
+            text, endings = _move_lead(text, endings, task.layout.answer.partition("{")[0].rstrip(" "))
     return Item(
         id=_row_id(row),
         task=task.name if task.data or not row.task else row.task,

@@ -43,6 +43,15 @@ def test_a_layout_keeps_the_bare_question_beside_it():
     assert (plain.question, plain.asks) == ("", "2 + 2?")
 
 
+def test_a_generated_answer_begins_right_behind_the_question_whether_the_row_has_options_or_not():
+    for options in ((), ("4", "5")):
+        for name in ("bbh_cot_few_shot", "mmlu_cot"):
+            (item,) = items_from_rows([row(USER, ANSWER, options=options)], load_task(name))
+            assert item.text == "Q: 2 + 2?\nA: Let's think step by step."
+    (chosen,) = items_from_rows([row(USER, ANSWER, options=("4", "5"))], load_task("mmlu"))
+    assert chosen.text.endswith("Answer:") and chosen.endings == (" 4", " 5")
+
+
 def test_options_come_from_the_row_or_from_the_task():
     task = with_options("3", "4")
     own, given = items_from_rows([row(USER, ANSWER, options=("4", "5")), row(USER, ANSWER)], task)
