@@ -15,7 +15,7 @@ from precept.errors import InputError
 from precept.evaluate import ItemResult, load_task
 from precept.evaluate.manifest import check_manifest
 from precept.evaluate.suite import load_suite
-from precept.run.eval.answer import Contender, own_template
+from precept.run.eval.answer import own_template
 from precept.run.eval.evaluate import run_eval
 from precept.run.eval.rounds import Round
 from precept.run.eval.store import BLOCK, make_store, open_stores
@@ -266,20 +266,27 @@ def test_a_model_with_a_template_is_asked_through_it_unless_told_otherwise(data:
 
 
 def test_a_model_without_a_template_is_said_to_be_asked_in_plain_text(base: Path, data: Path, tmp_path: Path) -> None:
-    tuned = tiny_model_folder(tmp_path / "chat", tokenizer=tiny_tokenizer(chat_template=CHATML))
-    words = ("--suite", "vicuna80", "--max-new-tokens", "2")
-    document = evaluate(base, data, tmp_path / "out", *words, "--against", tuned)
-    assert load_task("vicuna80").chat and document["asked"]["vicuna80"]["chat"] is False
-    assert document["chat_template"] is None and document["against"]["chat_template"]
-    assert document["against"]["asked"] == {"vicuna80": {"chat": True}}
+    words = ("--suite", "vicuna80", "--max-new-tokens", "2", "--data-dir", data, "-o", tmp_path / "out")
+    ended = precept("eval", "--model", base, *words, "--json")
+    assert "has no chat template: it is asked in plain text" in ended.err
+    assert load_task("vicuna80").chat and ended.json["asked"]["vicuna80"]["chat"] is False
+    assert ended.json["chat_template"] is None
     assert precept("report", tmp_path / "out").code == 0
-    assert f"plain text; {tuned}: chat template" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_a_base_model_is_compared_with_the_template_of_the_tuned_one(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_base_model_is_compared_with_the_template_of_the_tuned_one(
+    base: Path, data: Path, tmp_path: Path, swapped: bool
+) -> None:
     tuned = tiny_model_folder(tmp_path / "chat", tokenizer=tiny_tokenizer(chat_template=CHATML))
-    assert Contender(str(base), "base", None, fallback=own_template(tuned)).template == CHATML
-    assert Contender(str(base), "base", None).template is None
+    first, second = (tuned, base) if swapped else (base, tuned)
+    words = ("--suite", "vicuna80", "--limit", "1", "--max-new-tokens", "2")
+    document = evaluate(first, data, tmp_path / "out", *words, "--against", second)
+    assert document["asked"]["vicuna80"]["chat"] and document["against"]["asked"] == {"vicuna80": {"chat": True}}
+    assert document["chat_template"] == document["against"]["chat_template"] is not None
+    names = ("chat.vicuna80.items.jsonl", "base.vicuna80.items.jsonl")
+    one, other = (items(tmp_path / "out", name)[0]["prompt"] for name in names)
+    assert one == other and one.startswith("<|im_start|>user")
 
 
 def test_a_comparison_says_better_worse_or_undecided(base: Path, data: Path, tmp_path: Path) -> None:

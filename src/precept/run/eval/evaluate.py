@@ -14,7 +14,7 @@ from precept import __version__
 from precept.errors import InputError
 from precept.evaluate.suite import load_suite
 from precept.models.folder import check_model_folder, resolve_model
-from precept.run.eval.answer import Contender, answer_all
+from precept.run.eval.answer import Contender, answer_all, own_template
 from precept.run.eval.complete import RESULT as RESULT
 from precept.run.eval.complete import refuse_incomplete
 from precept.run.eval.contamination import search_training
@@ -89,13 +89,15 @@ def run_eval(
 
 
 def _contenders(names: Sequence[str], chat_template: str | None) -> list[Contender]:
-    """The models with labels that tell them apart."""
+    """The models with labels that tell them apart. Of two, one without a template takes the other's."""
     labels = [Path(name).name or "model" for name in names]
-    first = Contender(names[0], labels[0], chat_template)
-    if len(names) == 1:
-        return [first]
-    label = labels[1] if labels[1] != labels[0] else f"{labels[0]}.against"
-    return [first, Contender(names[1], label, chat_template, fallback=first.template)]
+    if len(names) == 2 and labels[0] == labels[1]:
+        labels[1] = f"{labels[0]}.against"
+    fallbacks = [own_template(resolve_model(name)) for name in reversed(names)] if len(names) == 2 else [None]
+    return [
+        Contender(name, label, chat_template, fallback=fallback)
+        for name, label, fallback in zip(names, labels, fallbacks, strict=True)
+    ]
 
 
 def _refuse_unused_tokenizer(asked: Sequence[Asked], rouge_tokenizer: str | None) -> None:
