@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from precept.models.settings import ModelSettings
 from precept.ports import Sampler
 from precept.render import Renderer, RenderSettings, read_template
 from precept.run.console import say
-from precept.run.output import read_manifest
+from precept.run.template_date import stored_template_date
 from precept.types import Conversation, Message, Source, TokenSequence
 
 FOREST_TOKENS = 4096
@@ -78,8 +77,15 @@ class OpenedModel:
             return False
 
 
-def open_model(name: str, *, chat_template: str | None, fallback_template: str | None = None) -> OpenedModel:
-    """Load a folder for use. ``fallback_template`` serves a base model that has none of its own.
+def open_model(
+    name: str,
+    *,
+    chat_template: str | None,
+    fallback_template: str | None = None,
+    template_date: datetime.date | None = None,
+) -> OpenedModel:
+    """Load a folder for use. ``fallback_template`` serves a base model that has none of its own; ``template_date`` is
+    by default that of the run that made the folder, else today.
 
     Raises InputError for a folder that does not load, and when no template is known.
     """
@@ -91,12 +97,11 @@ def open_model(name: str, *, chat_template: str | None, fallback_template: str |
     if chat_template is not None:
         loaded.tokenizer.chat_template = read_template(chat_template)
     elif not loaded.tokenizer.chat_template and fallback_template is not None:
-        say(f"{name} has no chat template: it is asked with the one of the model it is compared with")
         loaded.tokenizer.chat_template = fallback_template
     renderer = Renderer(
         loaded.tokenizer,
         RenderSettings(chat_template=chat_template),
-        template_date=stored_template_date(folder) or datetime.date.today(),
+        template_date=template_date or stored_template_date(folder) or datetime.date.today(),
         max_length=loaded.max_positions or 2**31,
         encoder_decoder=loaded.is_encoder_decoder,
         decoder_start_id=start_of(loaded),
@@ -107,12 +112,6 @@ def open_model(name: str, *, chat_template: str | None, fallback_template: str |
 def start_of(loaded: LoadedModel) -> int | None:
     """The token that the decoder of an encoder-decoder model starts from, as ``decode.inference.named_start`` says."""
     return named_start(loaded.model.config.to_dict(), loaded.model.generation_config.to_dict())
-
-
-def stored_template_date(folder: Path) -> datetime.date | None:
-    """The template date of the run that made a folder: its templates print the same day ever after."""
-    stored = (read_manifest(folder) or {}).get("template_date")
-    return datetime.date.fromisoformat(str(stored)) if stored else None
 
 
 def _stop_ids(loaded: LoadedModel, renderer: Renderer) -> tuple[int, ...]:

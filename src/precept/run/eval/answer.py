@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from precept.run.console import say
 from precept.run.eval.byte_bpe import load_byte_bpe
 from precept.run.eval.progress import EvalProgress, eval_progress
 from precept.run.eval.rounds import Round
-from precept.run.eval.store import BLOCK, ItemStore, file_name
+from precept.run.eval.store import BLOCK, TEMPLATE_DATE, ItemStore, file_name
 from precept.run.eval.tasks import Asked
 from precept.run.fingerprint import fingerprint
 
@@ -42,12 +43,13 @@ def own_template(folder: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Contender:
-    """A model to be asked. ``label`` names its files; ``fallback`` is the template of the model that it is compared
-    with, for one that has none of its own."""
+    """A model to be asked. ``label`` names its files; ``template_date`` is the day that its template prints;
+    ``fallback`` is the template of the model that it is compared with, for one that has none of its own."""
 
     name: str
     label: str
     chat_template: str | None
+    template_date: datetime.date
     fallback: str | None = None
 
     @cached_property
@@ -62,10 +64,20 @@ class Contender:
             return read_template(self.chat_template)
         return own_template(resolve_model(self.name)) or self.fallback
 
-    def settings(self) -> dict[str, Any]:
-        """What its answers depend on, beside what it is asked."""
+    @property
+    def borrows(self) -> bool:
+        """Whether its template is that of the model it is compared with."""
+        return (
+            self.chat_template is None and self.fallback is not None and own_template(resolve_model(self.name)) is None
+        )
+
+    def settings(self, *, chat: bool) -> dict[str, Any]:
+        """What its answers depend on, beside what it is asked. ``chat`` is whether the task wants the template; the day
+        is among them where the template prints it."""
         template = None if self.template is None else hashlib.sha256(self.template.encode()).hexdigest()[:16]
-        return {"model_hash": self.hash, "chat_template": template}
+        dated = chat and "strftime_now" in (self.template or "")
+        day = {TEMPLATE_DATE: self.template_date.isoformat()} if dated else {}
+        return {"model_hash": self.hash, "chat_template": template, **day}
 
 
 def answer_all(contender: Contender, rounds: Sequence[Round], stores: Sequence[ItemStore]) -> list[list[ItemResult]]:
@@ -78,9 +90,15 @@ def answer_all(contender: Contender, rounds: Sequence[Round], stores: Sequence[I
     if before < total:
         from precept.run.eval.model import open_asked
 
-        model = open_asked(contender.name, chat_template=contender.chat_template, fallback_template=contender.fallback)
-        if not model.has_template and any(own.asked.task.chat for own in rounds):
-            say(f"{contender.name} has no chat template: it is asked in plain text")
+        model = open_asked(
+            contender.name,
+            chat_template=contender.chat_template,
+            fallback_template=contender.fallback,
+            template_date=contender.template_date,
+        )
+        if any(own.asked.task.chat for own in rounds) and (contender.borrows or not model.has_template):
+            how = "with the one of the model it is compared with" if contender.borrows else "in plain text"
+            say(f"{contender.name} has no chat template: it is asked {how}")
         with eval_progress(contender.label, total=total, done=before) as progress:
             for own, results, store in zip(rounds, done, stores, strict=True):
                 results += _answer_rest(model, own, len(results), store, progress)

@@ -20,12 +20,13 @@ from precept.run.eval.complete import refuse_incomplete
 from precept.run.eval.contamination import search_training
 from precept.run.eval.detectable import tell_detectable
 from precept.run.eval.rounds import plan_rounds
-from precept.run.eval.store import make_store, open_stores
+from precept.run.eval.store import item_file, kept_template_date, make_store, open_stores
 from precept.run.eval.suite_tasks import suite_tasks
 from precept.run.eval.tasks import Asked, Asking, named_tasks
 from precept.run.eval.training_files import find_training
 from precept.run.eval.whole import Answered, whole_document
 from precept.run.output import write_atomic
+from precept.run.template_date import stored_template_date
 
 DATA_DIR = Path("data")
 
@@ -69,8 +70,12 @@ def run_eval(
     _refuse_likelihoods(asked, beside={"--against": against, "--suite": suite, "--training": training})
     plan = plan_rounds(asked, variants=variants, repeats=repeats, seed=seed)
     sources = find_training(training)
-    contenders = _contenders(names, chat_template)
-    stores = [[make_store(output, own.label, round_, own.settings()) for round_ in plan.rounds] for own in contenders]
+    files = [item_file(label, round_) for label in _labels(names) for round_ in plan.rounds]
+    contenders = _contenders(names, chat_template, None if fresh else kept_template_date(output, files))
+    stores = [
+        [make_store(output, own.label, round_, own.settings(chat=round_.asked.task.chat)) for round_ in plan.rounds]
+        for own in contenders
+    ]
     with open_stores(output, [store for own in stores for store in own], fresh=fresh):
         (output / RESULT).unlink(missing_ok=True)
         searched = search_training([item for entry in asked for item in entry.items], sources) if sources else None
@@ -88,15 +93,22 @@ def run_eval(
     return document
 
 
-def _contenders(names: Sequence[str], chat_template: str | None) -> list[Contender]:
-    """The models with labels that tell them apart. Of two, one without a template takes the other's."""
+def _labels(names: Sequence[str]) -> list[str]:
+    """What the models' files begin with; it tells them apart."""
     labels = [Path(name).name or "model" for name in names]
-    if len(names) == 2 and labels[0] == labels[1]:
-        labels[1] = f"{labels[0]}.against"
-    fallbacks = [own_template(resolve_model(name)) for name in reversed(names)] if len(names) == 2 else [None]
+    return [labels[0], f"{labels[0]}.against"] if len(labels) == 2 and labels[0] == labels[1] else labels
+
+
+def _contenders(names: Sequence[str], chat_template: str | None, kept: datetime.date | None) -> list[Contender]:
+    """The models. Of two, one without a template takes the other's, and templates print one day: that ``kept`` by an
+    evaluation that goes on, else that of the runs that made the models, the first's before the second's, else today."""
+    folders = [resolve_model(name) for name in names]
+    stored = [day for day in map(stored_template_date, folders) if day is not None]
+    day = kept or next(iter(stored), datetime.date.today())
+    fallbacks = [own_template(folder) for folder in reversed(folders)] if len(folders) == 2 else [None]
     return [
-        Contender(name, label, chat_template, fallback=fallback)
-        for name, label, fallback in zip(names, labels, fallbacks, strict=True)
+        Contender(name, label, chat_template, day, fallback)
+        for name, label, fallback in zip(names, _labels(names), fallbacks, strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -116,7 +117,9 @@ class AskedModel:
         return list(zip(ids, tokenizer.batch_decode([[index] for index in ids]), strict=True))
 
 
-def open_asked(name: str, *, chat_template: str | None, fallback_template: str | None = None) -> AskedModel:
+def open_asked(
+    name: str, *, chat_template: str | None, fallback_template: str | None = None, template_date: datetime.date
+) -> AskedModel:
     """Load a model for evaluation. One without any chat template is asked in plain text."""
     known = chat_template is not None or fallback_template is not None
     has_template = known or own_template(resolve_model(name)) is not None
@@ -124,6 +127,7 @@ def open_asked(name: str, *, chat_template: str | None, fallback_template: str |
         name,
         chat_template=chat_template if has_template else NO_TEMPLATE,
         fallback_template=fallback_template,
+        template_date=template_date,
     )
     return AskedModel(model, has_template)
 

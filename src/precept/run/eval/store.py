@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
 from collections import Counter
@@ -23,6 +24,7 @@ BLOCK = 64
 """Items that are asked together and written together; a killed evaluation loses one block at most."""
 NOT_IN_NAMES = re.compile(r"[^\w.+-]")
 SETTINGS, LOCK = "asked.json", ".eval.lock"  # the other lock is that of the recipe's step
+TEMPLATE_DATE = "template_date"
 # They say where data lies; what it holds is compared by the items' hash.
 NOT_COMPARED = {"data", "examples", "prompt", "rouge_tokenizer", "variants"}
 
@@ -64,6 +66,19 @@ def file_name(label: str, task: str, ending: str) -> str:
     return f"{label}.{NOT_IN_NAMES.sub('_', task)}{ending}"
 
 
+def item_file(label: str, own: Round) -> str:
+    """The name of the item file of a round."""
+    return file_name(label, f"{own.asked.task.name}{own.suffix}", ".items.jsonl")
+
+
+def kept_template_date(folder: Path, names: Sequence[str]) -> datetime.date | None:
+    """The day that templates print in the first of these item files that has one; an evaluation keeps it when it goes
+    on another day."""
+    kept = _read_settings(folder)
+    found = next((day for name in names if (day := kept.get(name, {}).get(TEMPLATE_DATE))), None)
+    return None if found is None else datetime.date.fromisoformat(found)
+
+
 def make_store(folder: Path, label: str, own: Round, model: Mapping[str, Any]) -> ItemStore:
     """The store of a round for one model, of which ``model`` says what its answers depend on."""
     task = own.asked.task
@@ -72,8 +87,7 @@ def make_store(folder: Path, label: str, own: Round, model: Mapping[str, Any]) -
     if task.needs_tokenizer:
         assert task.rouge_tokenizer is not None, "the tokenizer was read when the task was"
         settings["rouge_tokenizer"] = hash_byte_bpe(task.rouge_tokenizer)
-    name = file_name(label, f"{task.name}{own.suffix}", ".items.jsonl")
-    return ItemStore(folder, name, orjson.loads(orjson.dumps(settings)), own.asked.items)
+    return ItemStore(folder, item_file(label, own), orjson.loads(orjson.dumps(settings)), own.asked.items)
 
 
 def hash_items(items: Sequence[Item]) -> str:

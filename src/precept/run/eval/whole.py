@@ -37,9 +37,10 @@ class Answered:
 
     def facts(self) -> dict[str, Any]:
         """What the document says of either model beside its scores. ``chat_template`` is the hash of the template that
-        it was asked through, None where every task was asked in plain text."""
-        template = self.contender.settings()["chat_template"] if self.in_chat else None
-        return {"model": self.contender.name, "model_hash": self.contender.hash, "chat_template": template}
+        it was asked through, None where every task was asked in plain text; ``template_date`` the day that the template
+        prints, where it prints one."""
+        asked = {"chat_template": None} if not self.in_chat else self.contender.settings(chat=True)
+        return {"model": self.contender.name, "model_hash": self.contender.hash, **asked}
 
     @property
     def in_chat(self) -> bool:

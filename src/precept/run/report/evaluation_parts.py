@@ -13,7 +13,7 @@ from precept.run.report.training import show_setting
 
 Document = Mapping[str, Any]
 HREFS = Mapping[str, str | None]
-TOLD = ("model_hash", "chat_template", "date", "seed", "scope")
+TOLD = ("model_hash", "chat_template", "template_date", "date", "seed", "scope")
 COUNTED = {
     "too_long": "longer than the context, scored wrong",
     "empty": "empty",
