@@ -289,6 +289,17 @@ def test_a_base_model_is_compared_with_the_template_of_the_tuned_one(
     assert one == other and one.startswith("<|im_start|>user")
 
 
+def test_a_model_is_not_said_to_be_asked_with_a_template_where_no_task_is(
+    base: Path, data: Path, tmp_path: Path
+) -> None:
+    tuned = tiny_model_folder(tmp_path / "chat", tokenizer=tiny_tokenizer(chat_template=CHATML))
+    words = ("eval", "-m", tuned, "--against", base, "--data-dir", data, "--limit", "1", "--max-new-tokens", "2")
+    plain = precept(*words, "-o", tmp_path / "plain", "-s", "mmlu")
+    assert plain.code == 0 and "no chat template" not in plain.err
+    through = precept(*words, "-o", tmp_path / "through", "-s", "vicuna80")
+    assert f"{base} has no chat template: it is asked with the one of" in " ".join(through.err.split())
+
+
 def test_a_comparison_says_better_worse_or_undecided(base: Path, data: Path, tmp_path: Path) -> None:
     words = ("--suite", "gsm8k", "--limit", "3", "--max-new-tokens", "2", "--against", base)
     document = evaluate(base, data, tmp_path, *words)

@@ -129,7 +129,9 @@ def scores_section(evaluation: Evaluation, *, anchor: str) -> Markup | None:
     if evaluation.first is None:
         return None
     parts = [element("h2", f"Evaluation: {evaluation.name}", id=anchor)]
-    parts.append(element("p", "Scores in per cent with 95 % intervals over items.", class_="quiet"))
+    likelihoods = any(set(level.tuned) & set(LIKELIHOOD_SCORES) for level in (*evaluation.overall, *evaluation.levels))
+    but = ", perplexity and bits per byte as they are," if likelihoods else ""
+    parts.append(element("p", f"Scores in per cent{but} with 95 % intervals over items.", class_="quiet"))
     whole = [*evaluation.overall, *evaluation.groups]
     if whole:
         parts.append(score_table(whole, evaluation))

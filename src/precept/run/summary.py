@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from precept.evaluate.likelihood import show_score
+from precept.evaluate.metrics import LIKELIHOOD_SCORES
 from precept.evaluate.score_tables import format_p
 from precept.run.console import STDOUT
 
@@ -27,14 +28,15 @@ def print_training(result: dict[str, Any]) -> None:
 
 
 def print_evaluation(result: dict[str, Any]) -> None:
-    """Scores in per cent with 95 % intervals, a row a task and metric, and the paired difference."""
+    """Scores with 95 % intervals, a row a task and metric, and the paired difference. What is in per cent says so."""
     table = Table(title=result["model"])
-    for column in ("task", "metric", "score %", "95 % interval", "items"):
+    for column in ("task", "metric", "score", "95 % interval", "items"):
         table.add_column(column, justify="left" if column in {"task", "metric"} else "right")
     for name, metrics in [*result["tasks"].items(), ("overall", result["overall"])]:
         for metric, score in metrics.items():
             low, value, high = (show_score(metric, score[key]) for key in ("low", "value", "high"))
-            table.add_row(name, metric, value, f"{low} to {high}", str(score["n"]))
+            unit = "" if metric in LIKELIHOOD_SCORES else " %"
+            table.add_row(name, metric, f"{value}{unit}", f"{low} to {high}", str(score["n"]))
     STDOUT.print(table)
     for metric, score in result.get("difference", {}).items():
         value, interval, n = _cells(score)

@@ -61,8 +61,9 @@ def test_texts_are_scored_as_transformers_scores_them(tmp_path: Path) -> None:
     assert [item["prompt"] for item in items] == list(TEXTS) and found["asked"]["texts"]["guessing"] == 0
     assert precept("report", tmp_path / "out").code == 0
     told = precept("eval", "--model", folder, "--task", rows, "-o", tmp_path / "out").out
-    assert f"{perplexity:.4g}" in told  # as it is, not in per cent
-    assert f"{perplexity:.4g}" in (tmp_path / "out" / "report.html").read_text()
+    assert f"{perplexity:.4g}" in told and "score %" not in told and f"{perplexity:.4g} %" not in told
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert f"{perplexity:.4g}" in page and "perplexity and bits per byte as they are" in page
 
 
 @pytest.mark.parametrize("template", [None, CHATML])

@@ -47,7 +47,8 @@ def refused(*words: str | Path) -> str:
 
 
 def test_leaks_and_other_words_are_told_beside_the_scores(base: Path, rows: Path, tmp_path: Path) -> None:
-    training = write_rows(tmp_path / "train.jsonl", [{"prompt": LEAKED, "completion": "yes"}])
+    other = {"prompt": "Who sings?", "completion": "nobody"}
+    training = write_rows(tmp_path / "train.jsonl", [{"prompt": LEAKED, "completion": "yes"}, other])
     words = ("--task", rows, "--training", training, "--variants", "renumber", "--against", base)
     document = evaluate(base, tmp_path / "out", *words)
     assert document["tasks"]["mine"]["exact_match"]["n"] == 4  # variants are no items of the task
@@ -65,7 +66,8 @@ def test_leaks_and_other_words_are_told_beside_the_scores(base: Path, rows: Path
     assert document["detectable"]["n"] == 4 and document["detectable"]["differences"]["0.1"] is None
     assert read_complete(tmp_path / "out") == document
     again = precept("eval", "--model", base, "-o", tmp_path / "out", "--max-new-tokens", "2", *words)
-    assert again.code == 0 and "1 of 4 items touched by 1 training rows" in " ".join(again.out.split())
+    assert again.code == 0 and "0 by runs of words), training rows read: 2" in " ".join(again.out.split())
+    assert "1 of 4 items were touched, training rows read: 2" in again.err
     assert "items in other words" in again.out and "too few to show a difference" in again.err
 
 

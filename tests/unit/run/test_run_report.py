@@ -358,7 +358,7 @@ def test_items_that_training_rows_hold_are_scored_apart(tmp_path: Path) -> None:
     }
     (own,) = read_run(write_evaluation(tmp_path / "evals", contamination=found)).evaluations
     (part,) = own.parts
-    assert part.told.startswith("1 of 4 items were found in 900 training rows: 1 as they stand,")
+    assert part.told.startswith("1 of 4 items were found among 900 training rows: 1 as they stand,")
     assert part.told.endswith("1 training rows or files could not be read and were not searched.")
     whole = [f"all tasks, {side}" for side in sides]
     assert [level.name for level in part.levels] == [*whole, *(f"parity, {side}" for side in sides)]

@@ -42,7 +42,7 @@ def search_training(items: Sequence[Item], training: Sequence[TrainingRows]) -> 
 
         findings = find_contamination(items, told(), n=WORDS, share=SHARE)
     counts = describe(findings)
-    say(f"{counts['touched']} of {counts['items']} items were touched by {total} training rows")
+    say(f"{counts['touched']} of {counts['items']} items were touched, training rows read: {total}")
     files = [file for loaded, _ in read for file in loaded.files]
     facts = {
         "rule": {"words": WORDS, "share": SHARE},

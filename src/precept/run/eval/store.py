@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,10 @@ def kept_template_date(folder: Path, names: Sequence[str]) -> datetime.date | No
     """The day that templates print in the first of these item files that has one; an evaluation keeps it when it goes
     on another day."""
     kept = _read_settings(folder)
-    found = next((day for name in names if (day := kept.get(name, {}).get(TEMPLATE_DATE))), None)
-    return None if found is None else datetime.date.fromisoformat(found)
+    for name in names:
+        with suppress(KeyError, TypeError, ValueError):  # no day is kept, or the file is damaged
+            return datetime.date.fromisoformat(kept[name][TEMPLATE_DATE])
+    return None
 
 
 def make_store(folder: Path, label: str, own: Round, model: Mapping[str, Any]) -> ItemStore:

@@ -60,7 +60,7 @@ def _print_templates(datasets: Mapping[str, Any]) -> None:
 def _print_contamination(found: Mapping[str, Any]) -> None:
     sides = [(name, found["scores"][name]) for name in ("clean", "touched") if name in found["scores"]]
     kinds = f"{found['exact']} exact, {found['normalized']} normalized, {found['words']} by runs of words"
-    title = f"{found['touched']} of {found['items']} items touched by {found['rows']} training rows ({kinds})"
+    title = f"{found['touched']} of {found['items']} items touched ({kinds}), training rows read: {found['rows']}"
     table = _table(title, ("items", "metric"), (*SCORE, "n"))
     for side, metrics in sides:
         for metric, score in metrics.items():

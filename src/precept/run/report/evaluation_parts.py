@@ -53,7 +53,7 @@ def _templates(templates: Document) -> Iterator[Level]:
 def _contamination(found: Document, hrefs: HREFS) -> Part:
     rule = found["rule"]
     told = (
-        f"{found['touched']:,} of {found['items']:,} items were found in {found['rows']:,} training rows:"
+        f"{found['touched']:,} of {found['items']:,} items were found among {found['rows']:,} training rows:"
         f" {found['exact']:,} as they stand, {found['normalized']:,} but for case, punctuation and blanks,"
         f" {found['words']:,} by runs of {rule['words']} words over more than {100 * rule['share']:.0f} % of a text."
         " result.json names the rows."
