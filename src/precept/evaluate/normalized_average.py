@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from precept.evaluate.statistics import RESAMPLES
+from precept.evaluate.statistics import interval_of_means
 
 GUESSING = {
     "mmlu_direct": 0.25,
@@ -51,17 +51,12 @@ def normalized_score(
 ) -> dict[str, float]:
     """``normalize_tasks`` from the scores of each task's items, as ``{value, low, high, n}``.
 
-    ``low`` and ``high`` are a 95 % percentile bootstrap over the items within each task, the tasks kept as they are;
-    where no task's items differ they are the value itself. Values lie below 0 where guessing does better.
+    ``low`` and ``high`` are ``interval_of_means`` of the items within each task, the tasks kept as they are. Values lie
+    below 0 where guessing does better.
     """
     means = {task: float(np.mean(own)) for task, own in values.items()}
-    rng = np.random.default_rng(seed)
-    total = np.zeros(RESAMPLES)
-    for task, own in values.items():
-        distinct, counts = np.unique(np.asarray(own, np.float64), return_counts=True)
-        drawn = rng.multinomial(len(own), counts / len(own), size=RESAMPLES) @ distinct / len(own)
-        total += (drawn - guessing[task]) / (1 - guessing[task])
-    low, high = np.quantile(total / len(values), (0.025, 0.975))
-    return {"value": normalize_tasks(means, guessing), "low": float(low), "high": float(high)} | {
-        "n": sum(map(len, values.values()))
-    }
+    strata = [[normalize(score, guessing[task]) for score in own] for task, own in values.items()]
+    lowest = min(normalize(0.0, guessing[task]) for task in values)
+    low, high = interval_of_means(strata, lowest=lowest, seed=seed)
+    n = sum(map(len, values.values()))
+    return {"value": normalize_tasks(means, guessing), "low": low, "high": high, "n": n}

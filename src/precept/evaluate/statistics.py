@@ -24,6 +24,7 @@ EXACT_UP_TO = 14
 """Differences other than zero up to which all 2^n sign patterns are counted; beyond, ``FLIPS`` are drawn."""
 
 _Z = 1.959963984540054  # the normal distribution's 97.5 % point
+_SAME = 1e-12  # means of the same scores in another order differ by less
 _BLOCK = 1 << 22  # numbers drawn at a time, 32 MiB
 
 
@@ -45,6 +46,11 @@ def wilson(correct: int, n: int) -> tuple[float, float]:
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n**2)) / (1 + z2 / n)
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def unseen_share(n: int) -> float:
+    """The most that an event not seen in n items has by Wilson's 95 % interval, as a share of all items."""
+    return _Z**2 / (n + _Z**2)
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -> dict[str, float]:
@@ -93,13 +99,16 @@ def grouped_interval(
     """``interval_of_means`` of scores that hang together in groups, none empty, such as the instructions of a prompt: a
     stratum counts with the mean of all its scores, and the bootstrap draws whole groups within it.
 
-    Groups of one score, and strata whose scores do not differ, have the interval of as many single scores.
+    Groups of one score, and strata whose groups have one mean, as a single group has, have the interval of as many
+    single scores.
     """
-    scores = [np.array([score for group in stratum for score in group], np.float64) for stratum in strata]
-    single = all(len(group) == 1 for stratum in strata for group in stratum)
-    if single or all((values == values[0]).all() for values in scores):
+    if all(len(group) == 1 for stratum in strata for group in stratum):
         firsts = [[group[0] for group in stratum] for stratum in strata]
         return interval_of_means(firsts, lowest=lowest, highest=highest, seed=seed)
+    averaged = [np.array([sum(group) / len(group) for group in stratum]) for stratum in strata]
+    if all(np.ptp(means) < _SAME for means in averaged):
+        alike = [np.full(len(means), means[0]) for means in averaged]
+        return interval_of_means(alike, lowest=lowest, highest=highest, seed=seed)
     rng = np.random.default_rng(seed)
     sums = [([sum(group) for group in stratum], [len(group) for group in stratum]) for stratum in strata]
     means = np.mean([resampled_ratios(over, under, rng) for over, under in sums], axis=0)
@@ -157,8 +166,7 @@ def _bootstrap(values: Values, *, lowest: float, highest: float, seed: int) -> t
     distinct = np.unique(values)
     n = len(values)
     if len(distinct) == 1:
-        unseen = _Z**2 / (n + _Z**2)
-        value = float(distinct[0])
+        value, unseen = float(distinct[0]), unseen_share(n)
         return value - unseen * (value - lowest), value + unseen * (highest - value)
     low, high = np.quantile(_resampled_means(values, np.random.default_rng(seed)), (0.025, 0.975))
     return float(low), float(high)

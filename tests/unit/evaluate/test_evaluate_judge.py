@@ -29,6 +29,7 @@ from precept.evaluate.judge import (
 )
 from precept.evaluate.judge.mt_bench import CATEGORIES, check_questions, is_complete
 from precept.evaluate.judge.prompt import judge_prompt, prompts_hash
+from precept.evaluate.judge.single import Graded
 from precept.evaluate.judge.verdict import better_of, parse_grade, parse_letter_verdict, parse_scores
 from precept.evaluate.run import ItemResult, by_words, score_means
 
@@ -163,12 +164,12 @@ def test_an_unparsable_reply_leaves_its_comparison_out_and_is_counted() -> None:
 
 
 def test_turns_of_one_question_hang_together_in_the_interval() -> None:
-    once = [Compared(str(n), 1, None, ("A", "A") if n < 3 else ("B", "B")) for n in range(10)]
+    once = [Compared(str(n), 1, None, ("A", "A") if n < 30 else ("B", "B")) for n in range(100)]
     twice = [*once, *(Compared(pair.question, 2, None, pair.games) for pair in once)]
     one, two = summarize_pairs(once)["win_rate"], summarize_pairs(twice)["win_rate"]
-    # the second turns say nothing new, so that the interval stays as wide as that of ten questions
-    assert (one["n"], two["n"]) == (10, 20) and one["value"] == two["value"] == pytest.approx(0.3)
-    assert (one["low"], one["high"]) == (two["low"], two["high"])
+    # the second turns say nothing new, so that the interval stays as wide as that of a hundred questions
+    assert (one["n"], two["n"]) == (100, 200) and one["value"] == two["value"] == pytest.approx(0.3)
+    assert (one["low"], one["high"]) == pytest.approx((two["low"], two["high"]), abs=0.015)
 
 
 def test_a_verdict_and_a_tie_are_a_tie() -> None:
@@ -192,7 +193,20 @@ def test_the_relative_score_is_the_published_ratio_of_points(ours: float, theirs
     # Peng et al.: totals over 80 questions; here each question has an equal part of them.
     found = summarize_scores([(ours / 80, theirs / 80)] * 80, judge="gpt-4")
     assert round(100 * found["relative_score"]["value"], 1) == per_cent
-    assert found["relative_score"]["low"] == pytest.approx(found["relative_score"]["high"])
+    # No question differs from another; of an event not seen in 80 the share is at most 3.8415 / 83.8415.
+    unseen = 800 * 3.8415 / 83.8415
+    low = ours * 80 / 83.8415 / (theirs * 80 / 83.8415 + unseen)
+    high = (ours * 80 / 83.8415 + unseen) / (theirs * 80 / 83.8415)
+    assert found["relative_score"]["low"] == pytest.approx(low, abs=1e-4)
+    assert found["relative_score"]["high"] == pytest.approx(high, abs=1e-4)
+
+
+def test_one_question_has_the_interval_of_one_item() -> None:
+    graded = [Graded("q1", turn, "math", grade) for turn, grade in ((1, 1.0), (2, 2.0))]
+    score = summarize_grades(graded)["by_category"]["math"]
+    assert (score["value"], score["n"]) == (1.5, 2)
+    share = 3.8415 / 4.8415  # of an event not seen in one
+    assert (score["low"], score["high"]) == pytest.approx((1.5 - share * 1.5, 1.5 + share * 8.5), abs=1e-3)
 
 
 # Peng et al., 4.5: ROUGE-L by words of the reference, with how many of 9,000 instructions are in each bin.

@@ -165,6 +165,17 @@ def test_single_scores_have_the_interval_and_the_test_of_items():
     assert grouped_interval([[[1.0, 1.0]] * 5]) == interval([1.0] * 5)
 
 
+@pytest.mark.parametrize("n", [1, 4])
+def test_groups_of_one_mean_tell_no_more_than_as_many_equal_scores(n):
+    assert grouped_interval([[[1.0, 0.0]] * n]) == interval([0.5] * n)
+    low, high = interval([0.5] * n)
+    assert low < 0.5 < high and (low, high) == pytest.approx((0.5 - 0.5 * 3.8415 / (n + 3.8415), 1 - low), abs=1e-4)
+    # The same means, summed in another order and over other numbers of scores.
+    assert grouped_interval([[[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.2]]]) == pytest.approx(interval([0.2] * 3))
+    found = grouped_difference([[1.0, 1.0]] * n, [[0.0, 1.0]] * n)
+    assert found["value"] == 0.5 and found["low"] < 0.5 < found["high"]
+
+
 def test_a_difference_of_grouped_scores_flips_whole_groups():
     # Two items, each two instructions better: of 4 sign patterns 2 are as far from zero.
     found = grouped_difference([[1.0, 1.0], [1.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]])

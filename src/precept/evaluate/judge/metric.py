@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from precept.evaluate.statistics import interval, resampled_ratios
+from precept.evaluate.statistics import grouped_interval, interval, resampled_ratios, unseen_share
 
 Metric = dict[str, float]
 
@@ -22,32 +22,32 @@ def mean_metric(values: Sequence[float], *, seed: int = 0) -> Metric | None:
 def grouped_metric(groups: Iterable[Sequence[float]], *, highest: float, seed: int = 0) -> Metric | None:
     """The mean of all values in 0..``highest``; None where there is none.
 
-    The values of a group, the turns of one question, hang together: the bootstrap draws whole groups. ``n`` counts
-    values. Where all values are equal the interval is that of ``statistics.interval``.
+    The values of a group, the turns of one question, hang together: the interval is ``grouped_interval``. ``n`` counts
+    values.
     """
     kept = [group for group in groups if group]
     values = [value for group in kept for value in group]
     if not values:
         return None
-    if len(set(values)) == 1:
-        low, high = (highest * bound for bound in interval([values[0] / highest] * len(kept), seed=seed))
-    else:
-        low, high = _ratio_interval([sum(group) for group in kept], [len(group) for group in kept], seed=seed)
+    low, high = grouped_interval([kept], highest=highest, seed=seed)
     return {"value": float(np.mean(values)), "low": low, "high": high, "n": len(values)}
 
 
-def ratio_metric(ours: Sequence[float], theirs: Sequence[float], *, seed: int = 0) -> Metric | None:
+def ratio_metric(ours: Sequence[float], theirs: Sequence[float], *, highest: float, seed: int = 0) -> Metric | None:
     """The sum of ``ours`` over the sum of ``theirs``, question by question: the relative score, 1 for equals. ``n``
     counts questions. None where there is no question, or ``theirs`` has nothing but zeros.
+
+    The bootstrap draws questions. Where all have one ratio no draw differs, and as for ``statistics.interval`` the
+    questions not seen could be anything: 0 on one side and ``highest`` on the other.
     """
     assert len(ours) == len(theirs), "needs the same questions on both sides"
     if not sum(theirs):
         return None
-    low, high = _ratio_interval(ours, theirs, seed=seed)
-    return {"value": sum(ours) / sum(theirs), "low": low, "high": high, "n": len(ours)}
-
-
-def _ratio_interval(over: Sequence[float], under: Sequence[float], *, seed: int) -> tuple[float, float]:
-    """Percentile bootstrap of a ratio of sums."""
-    low, high = np.quantile(resampled_ratios(over, under, np.random.default_rng(seed)), (0.025, 0.975))
-    return float(low), float(high)
+    ratio = sum(ours) / sum(theirs)
+    if np.allclose(ours, ratio * np.asarray(theirs)):
+        unseen = highest * len(ours) * unseen_share(len(ours))
+        above, below = (sum(points) * (1 - unseen_share(len(ours))) for points in (ours, theirs))
+        low, high = above / (below + unseen), (above + unseen) / below
+    else:
+        low, high = np.quantile(resampled_ratios(ours, theirs, np.random.default_rng(seed)), (0.025, 0.975))
+    return {"value": ratio, "low": float(low), "high": float(high), "n": len(ours)}

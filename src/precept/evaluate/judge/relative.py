@@ -21,7 +21,7 @@ def summarize_scores(scores: Sequence[tuple[float, float]], *, judge: str, seed:
     Raises WorkError where the reference has no points: there is nothing to be relative to.
     """
     ours, theirs = [a for a, _ in scores], [b for _, b in scores]
-    relative = ratio_metric(ours, theirs, seed=seed)
+    relative = ratio_metric(ours, theirs, highest=10.0, seed=seed)
     if relative is None:
         raise WorkError(
             "the reference answers have no points, so that nothing is relative to them",
