@@ -169,6 +169,8 @@ def _check_metrics(file: TaskFile, task: Task) -> None:
         raise file.error(("metrics",), "a task has at least one metric", do="name one under 'metrics'")
     wanted = SCORES_OF[task.kind]
     for name, metric in task.metrics.items():
+        if not name.strip():
+            raise file.error(("metrics", name), "a metric has a name", found=repr(name), do="give it one")
         if metric.score not in wanted:
             raise file.error(
                 ("metrics", name, "score"),
@@ -179,6 +181,10 @@ def _check_metrics(file: TaskFile, task: Task) -> None:
         if task.kind == "likelihood" and name != metric.score:
             raise file.error(
                 ("metrics", name), "a likelihood is reported under the name of its score", do=f"call it {metric.score}"
+            )
+        if task.kind != "likelihood" and name in LIKELIHOOD_SCORES:
+            raise file.error(
+                ("metrics", name), "this name is for tasks of kind 'likelihood'", do="give the metric another"
             )
         if metric.extract not in RULES:
             raise file.error(
