@@ -39,6 +39,11 @@ class Prediction:
     references: tuple[str, ...]
     prompt: str = ""
 
+    @property
+    def name(self) -> str:
+        """What its item is called within the task: "row N" where the row has no id."""
+        return self.id or f"row {self.row}"
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -129,7 +134,7 @@ def _reading(metric: str, rule: str) -> Reading:
 def score_predictions(
     predictions: Sequence[Prediction], readings: Mapping[str, Reading], *, split: Split | None = None
 ) -> list[ItemResult]:
-    """One result a prediction, in order, by the reference that fits best. ``id`` is "row N" where the row has none.
+    """One result a prediction, in order, by the reference that fits best.
 
     The labels of ``label_match`` are all references of the task; ``split`` is the tokenizer of a score that needs one.
     """
@@ -146,7 +151,7 @@ def score_predictions(
         }
         results.append(
             ItemResult(
-                id=entry.id or f"row {entry.row}",
+                id=entry.name,
                 task=entry.task,
                 prompt=entry.prompt,
                 references=entry.references,

@@ -98,8 +98,8 @@ def read_predictions(path: str, *, task: str) -> tuple[list[Prediction], list[Re
     for row, record in _rows(raw.records, raw.numbers, path):
         try:
             entry = read_prediction(record, row=row, task=task)
-            if entry.id is not None and (first := seen.setdefault((entry.task, entry.id), row)) != row:
-                raise PredictionProblem("duplicate-ids", f"the id '{entry.id}' stands in row {first} already")
+            if (first := seen.setdefault((entry.task, entry.name), row)) != row:
+                raise PredictionProblem("duplicate-ids", f"the id '{entry.name}' stands in row {first} already")
         except PredictionProblem as problem:
             refused.append(Refusal(path, row, problem.reason, problem.code))
         else:
