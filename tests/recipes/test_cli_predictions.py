@@ -87,7 +87,7 @@ BAD: dict[str, tuple[str | None, tuple[str, ...]]] = {
         '{"prediction": "a", "target": "a", "id": 1}\n{"target": "a"}\n{"prediction": "a", "target": "a", "id": 1}\n',
         ("answers.jsonl row 2: no 'prediction'", "row 3: the id '1' stands in row 1 already", "--bad-rows drop"),
     ),
-    "no-usable-rows": ('{"answer": "a"}\n{"answer": "b"}\n', ("2 x no 'prediction'",)),
+    "no-usable-rows": ('{"answer": "a"}\n{"answer": "b"}\n', ("2 x no 'prediction'", "do: mend them\n")),
 }
 
 
@@ -135,6 +135,12 @@ def test_rows_are_left_out_when_asked(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "answers.jsonl", [{"prediction": "a", "target": "a"}, {"prediction": "a"}])
     ended = precept("eval", "--predictions", path, "--bad-rows", "drop", "--json")
     assert ended.code == 0 and ended.json["overall"]["exact_match"]["n"] == 1 and "left out 1 of 2 rows" in ended.err
+    reason = "no 'references' or 'target'; that of an unanswerable question is \"\""
+    assert ended.json["dropped"] == {
+        "count": 1,
+        "by_code": {"no-references": 1},
+        "entries": [{"file": str(path), "row": 2, "code": "no-references", "reason": reason}],
+    }
 
 
 def test_a_task_is_not_exported_onto_a_file(rows: Path) -> None:

@@ -168,6 +168,22 @@ def test_what_would_give_a_wrong_number_is_refused(base: Path, rows: Path, tmp_p
     assert refused(*model, "-t", mixed) == "several-families"
 
 
+def test_rows_that_are_left_out_are_told_in_the_document_and_on_the_page(base: Path, tmp_path: Path) -> None:
+    good = {"prompt": "What is 5 * 7?", "completion": "35"}
+    rows = write_rows(tmp_path / "mine.jsonl", [good, {"prompt": "What is 5?", "completion": ""}, good])
+    words = ("-m", base, "-t", rows, "-o", tmp_path / "out", "--max-new-tokens", "2")
+    ended = precept("eval", *words)
+    assert ended.code == 2 and "go on without them with --bad-rows drop (" in ended.err
+    document = precept("eval", *words, "--bad-rows", "drop", "--json").json
+    dropped = document["dropped"]
+    assert document["overall"]["exact_match"]["n"] == 2 and dropped["count"] == 1
+    (entry,) = dropped["entries"]
+    assert (entry["file"], entry["row"]) == (str(rows), 2) and dropped["by_code"] == {entry["code"]: 1}
+    assert read_complete(tmp_path / "out") == document
+    assert precept("report", tmp_path / "out").code == 0
+    assert f"1: 1 x {entry['reason']}" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_predictions_are_scored_by_the_tokens_of_a_tokenizer(base: Path, tmp_path: Path) -> None:
     scored = write_rows(tmp_path / "scored.jsonl", [{"prediction": "a", "target": "a"}])
     words = ("--predictions", scored, "--metric", "rouge_l_byte_bpe")

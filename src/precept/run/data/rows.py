@@ -48,22 +48,34 @@ def _read(paths: Sequence[str], settings: RunSettings, *, method: str) -> Loaded
     return loaded
 
 
-def read_rows(paths: Sequence[str], *, bad_rows: Literal["error", "drop"], stream_from: int | None = None) -> Loaded:
+def read_rows(
+    paths: Sequence[str],
+    *,
+    bad_rows: Literal["error", "drop"],
+    stream_from: int | None = None,
+    do: str = "bad_rows=drop",
+) -> Loaded:
     """All rows of the paths; says for each kind of file which columns were taken for what.
 
     Files of ``stream_from`` bytes or more are read again whenever their rows are asked for. Raises InputError when
-    rows are refused and ``bad_rows`` is error, and when no row is left.
+    rows are refused and ``bad_rows`` is error, which ``do`` tells how to change, and when no row is left.
     """
     loaded = load(paths, stream_from=stream_from)
     say_mappings(loaded.files)
-    settle_refusals(loaded.refusals, kept=len(loaded.rows), bad_rows=bad_rows)
+    settle_refusals(loaded.refusals, kept=len(loaded.rows), bad_rows=bad_rows, do=do)
     return loaded
 
 
 def settle_refusals(
-    refusals: Sequence[Refusal], *, kept: int, bad_rows: Literal["error", "drop"], do: str = "bad_rows=drop"
+    refusals: Sequence[Refusal],
+    *,
+    kept: int,
+    bad_rows: Literal["error", "drop"],
+    do: str = "bad_rows=drop",
+    told_by: str = "; 'precept data stats' names every one",
 ) -> None:
-    """Stop at refused rows, or say how many are left out: counts by reason, then the first five rows."""
+    """Stop at refused rows, or say how many are left out: counts by reason, then the first five rows. ``told_by`` says
+    what names all of them."""
     if not refusals:
         if kept == 0:
             raise InputError("no row was found", code="no-rows", do="name files that hold rows")
@@ -77,7 +89,7 @@ def settle_refusals(
             "no row can be used" if not whole_files else "no file could be read",
             code="no-usable-rows" if not whole_files else "no-readable-file",
             found="\n    " + summary,
-            do="mend them; 'precept data stats' names every one",
+            do=f"mend them{told_by}",
         )
     if bad_rows == "error":
         raise InputError(
@@ -90,7 +102,7 @@ def settle_refusals(
 
 
 def refusals_document(refusals: Sequence[Refusal]) -> dict[str, Any]:
-    """What report.json says of rows and files that were left out because they cannot be used: every one of them, and
+    """What a document says of rows and files that were left out because they cannot be used: every one of them, and
     how many there are of each code. ``row`` is null where it is the whole file."""
     return {
         "count": len(refusals),

@@ -26,7 +26,7 @@ from precept.evaluate.statistics import holm, verdict
 from precept.records.files import DataFile, find_files, parse_file, read_bytes
 from precept.records.problems import FileProblem
 from precept.run.console import STDOUT, say
-from precept.run.data.rows import settle_refusals
+from precept.run.data.rows import refusals_document, settle_refusals
 from precept.run.eval.byte_bpe import load_byte_bpe
 from precept.run.output import write_atomic
 from precept.types import Refusal
@@ -55,8 +55,12 @@ def score_file(
     task = _file(path).stem
     split = load_byte_bpe(rouge_tokenizer) if WITH_TOKENIZER in metrics else None
 
+    dropped: list[Refusal] = []
+
     def score(path: str) -> list[ItemResult]:
-        return score_predictions(_read(path, task, readings, bad_rows), readings, split=split)
+        predictions, refused = _read(path, task, readings, bad_rows)
+        dropped.extend(refused)
+        return score_predictions(predictions, readings, split=split)
 
     ours = score(path)
     theirs = None if against is None else pair_results(ours, score(against), where=against)
@@ -71,6 +75,8 @@ def score_file(
             "nothing_extracted": sum(not result.extracted.strip() for result in ours),
         },
     }
+    if dropped:
+        document["dropped"] = refusals_document(dropped)
     if theirs is not None:
         other = summarize(by_task(theirs))
         document["against"] = {"predictions": against, "tasks": other["tasks"], "overall": other["overall"]}
@@ -131,14 +137,16 @@ def print_predictions(document: Mapping[str, Any]) -> None:
 
 def _read(
     path: str, task: str, readings: Mapping[str, Reading], bad_rows: Literal["error", "drop"]
-) -> list[Prediction]:
-    """The rows of a file that can be scored. Raises InputError where rows cannot, unless they are dropped."""
+) -> tuple[list[Prediction], list[Refusal]]:
+    """The rows of a file that can be scored, and the others. Raises InputError where there are any of these, unless
+    they are dropped."""
     predictions, refused = read_predictions(path, task=task)
     numberless = refuse_numberless(path, predictions, readings)
     rows = {refusal.row for refusal in numberless}
     kept = [entry for entry in predictions if entry.row not in rows]
-    settle_refusals([*refused, *numberless], kept=len(kept), bad_rows=bad_rows, do="--bad-rows drop")
-    return kept
+    refused += numberless
+    settle_refusals(refused, kept=len(kept), bad_rows=bad_rows, do="--bad-rows drop", told_by="")
+    return kept, refused
 
 
 def refuse_numberless(path: str, predictions: Sequence[Prediction], readings: Mapping[str, Reading]) -> list[Refusal]:

@@ -15,9 +15,10 @@ from precept.run.data.rows import read_rows
 from precept.run.eval.byte_bpe import load_byte_bpe
 from precept.run.eval.shots import find_shots
 from precept.run.eval.world import WORLD, world_rows
-from precept.types import Conversation, Row
+from precept.types import Conversation, Refusal, Row
 
 TASK_ENDINGS = {".yaml", ".yml"}
+DROP = "--bad-rows drop (bad_rows: drop in a recipe)"
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,13 @@ class Asking:
     def read(self, paths: Sequence[str]) -> Loaded:
         """The rows of files."""
         if tuple(paths) not in self.loaded:
-            self.loaded[tuple(paths)] = read_rows(paths, bad_rows=self.bad_rows)
+            self.loaded[tuple(paths)] = read_rows(paths, bad_rows=self.bad_rows, do=DROP)
         return self.loaded[tuple(paths)]
+
+    @property
+    def dropped(self) -> list[Refusal]:
+        """What was left out of all that was read, each row once."""
+        return list(dict.fromkeys(refusal for loaded in self.loaded.values() for refusal in loaded.refusals))
 
     def changed(self, task: Task) -> Task:
         """The task as it is asked. Raises InputError for examples that no layout can hold, and for a score whose

@@ -7,6 +7,7 @@ from typing import Any
 
 from precept.evaluate.page_parts import Facts
 from precept.evaluate.score_tables import Level, Part, Scores, Table, read_scores
+from precept.run.data.rows import count_reasons
 from precept.run.output import MANIFEST
 from precept.run.report.run_files import RunFiles
 from precept.run.report.training import show_setting
@@ -158,6 +159,10 @@ def read_facts(files: RunFiles, result: Document) -> Facts:
     for key, name in COUNTED.items():
         if count := result["counts"].get(key):
             facts[name] = f"{count:,} items"
+    if dropped := result.get("dropped"):
+        reasons = count_reasons(entry["reason"] for entry in dropped["entries"])
+        told = "; ".join(f"{count:,} x {reason}" for reason, count in reasons)
+        facts["rows left out, which cannot be used"] = f"{dropped['count']:,}: {told}"
     if detectable := result.get("detectable"):
         shown = [
             f"{100 * value:.1f} points where they differ on {100 * float(share):.0f} % of items"
