@@ -60,7 +60,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluate(base: Path, data: Path, output: Path, *words: str | Path) -> Any:
-    ended = precept("eval", "--model", base, "--data-dir", data, "-o", output, "--json", *words)
+    folder = ("--data-dir", data) if "--suite" in words else ()
+    ended = precept("eval", "--model", base, *folder, "-o", output, "--json", *words)
     assert ended.code == 0, ended.err
     return ended.json
 
@@ -325,22 +326,20 @@ def refused(*words: str | Path) -> str:
 
 
 def test_what_cannot_be_asked_is_refused_by_its_code(base: Path, data: Path, tmp_path: Path) -> None:
-    model, out = ("--model", base), ("-o", tmp_path / "out", "--data-dir", data)
+    model, out = ("--model", base, "-o", tmp_path / "out"), ("--data-dir", data)
     assert refused(*model, *out) == "nothing-to-evaluate"
     assert refused(*model, *out, "--suite", "tydiqa") == "suite-data-missing"
-    assert refused(*model, "-o", tmp_path / "out", "--suite", "mmlu", "--data-dir", tmp_path / "absent") == (
-        "suite-data-missing"
-    )
+    assert refused(*model, "--suite", "mmlu", "--data-dir", tmp_path / "absent") == "suite-data-missing"
     assert refused(*model, *out, "--suite", "bbh", "--shots", "4") == "too-few-examples"
     empty = write_rows(tmp_path / "rows.jsonl", [{"prompt": "a", "completion": "b"}])
-    assert refused(*model, *out, "--task", empty, "--shots", "1") == "shots-without-layout"
+    assert refused(*model, "--task", empty, "--shots", "1") == "shots-without-layout"
     one = write_rows(tmp_path / "one.jsonl", [{"question": "1 + 1?", "answer": "2"}])
     task = tmp_path / "one.yaml"
     task.write_text(f"family: gsm8k\ndata: {one}\nshots: 1\n")
-    assert refused(*model, *out, "--task", task) == "nothing-to-ask"
+    assert refused(*model, "--task", task) == "nothing-to-ask"
     (tmp_path / "prompt.txt").write_text("no questions")
     task.write_text(f"family: gsm8k\ndata: {one}\nshots: 1\nexamples: prompt.txt\n")
-    assert refused(*model, *out, "--task", task) == "prompt-unreadable"
+    assert refused(*model, "--task", task) == "prompt-unreadable"
     suite = tmp_path / "mine.yaml"
     suite.write_text('tasks:\n  - {task: knowledge, data: "bundled:moon"}\n')
     assert refused(*model, *out, "--suite", suite) == "level-unknown"
@@ -349,7 +348,7 @@ def test_what_cannot_be_asked_is_refused_by_its_code(base: Path, data: Path, tmp
     suite.write_text("tasks: []\n")
     assert refused(*model, *out, "--suite", suite) == "suite-empty"
     (tmp_path / "none.json").write_text(json.dumps({"Definition": ["Add."], "Instances": []}))
-    assert refused(*model, *out, "--task", tmp_path / "none.json") == "no-readable-file"
+    assert refused(*model, "--task", tmp_path / "none.json") == "no-readable-file"
 
 
 def test_an_exported_task_holds_the_items_as_they_are_asked(data: Path, tmp_path: Path) -> None:

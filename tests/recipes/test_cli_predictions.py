@@ -104,10 +104,11 @@ def test_a_bad_file_ends_in_its_code(tmp_path: Path, code: str) -> None:
 OPTIONS: dict[str, tuple[list[str], str]] = {
     "unknown-metric": (["--metric", "rogue_l"], "did you mean 'rouge_l'?"),
     "unknown-extraction": (["--extract", "bbh"], "bbh_direct"),
-    "predictions-and-model": (
-        ["--model", "m", "--limit", "3", "--plain", "--fresh"],
-        "--model, --limit, --chat, --fresh",
+    "option-not-read": (
+        ["--model", "m", "--limit", "3", "--plain", "--fresh", "--repeats", "1", "--to", "lm-eval"],
+        "found: --model, --plain, --limit, --repeats, --fresh, --to\n",
     ),
+    "rouge-tokenizer-unused": (["--rouge-tokenizer", "absent"], "rouge_l_byte_bpe"),
     "output-is-a-file": (["-o", "other.jsonl"], "name a folder"),
     "predictions-not-paired": (["--against", "other.jsonl"], "in one file only"),
     "bad-rows": (["--extract", "gsm8k"], "1 x the rule compares numbers, and a reference is none"),
@@ -125,10 +126,29 @@ def test_options_that_do_not_fit_end_in_their_code(tmp_path: Path, monkeypatch: 
 
 
 def test_a_folder_of_predictions_and_nothing_at_all_are_refused(tmp_path: Path, rows: Path) -> None:
-    of_model = (["--model", "m", "--task", rows, "--metric", "rouge_l"], "metric-without-predictions")
-    for words, code in ((["--predictions", tmp_path], "predictions-folder"), ([], "nothing-to-evaluate"), of_model):
+    for words, code in ((["--predictions", tmp_path], "predictions-folder"), ([], "nothing-to-evaluate")):
         ended = precept("eval", *words)
         assert ended.code == 2 and f"code: {code}\n" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "unread"),
+    [
+        ("--model m --task t --metric rouge_l --extract gsm8k --to lm-eval", "--metric, --extract, --to"),
+        ("--model m --task t --data-dir d", "--data-dir"),
+        ("--model m --suite mmlu --plain --chat-template vicuna", "--chat-template"),
+        (
+            "--export-task t --model m --suite s --metric x --chat --variants v --max-new-tokens 9 --repeats 3"
+            " --training f --against m --limit 3 --predictions p",
+            "--model, --suite, --predictions, --metric, --against, --chat, --max-new-tokens, --repeats, --variants,"
+            " --training",
+        ),
+        ("--list --model m --json", "--model"),
+    ],
+)
+def test_options_that_a_form_of_the_command_would_not_read_are_refused(words: str, unread: str) -> None:
+    ended = precept("eval", *words.split())
+    assert ended.code == 2 and "code: option-not-read\n" in ended.err and f"found: {unread}\n" in ended.err, ended.err
 
 
 def test_rows_are_left_out_when_asked(tmp_path: Path) -> None:

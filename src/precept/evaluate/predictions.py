@@ -40,7 +40,7 @@ class Prediction:
     prompt: str = ""
 
     @property
-    def name(self) -> str:
+    def item_id(self) -> str:
         """What its item is called within the task: "row N" where the row has no id."""
         return self.id or f"row {self.row}"
 
@@ -151,7 +151,7 @@ def score_predictions(
         }
         results.append(
             ItemResult(
-                id=entry.name,
+                id=entry.item_id,
                 task=entry.task,
                 prompt=entry.prompt,
                 references=entry.references,

@@ -154,7 +154,7 @@ def test_what_would_give_a_wrong_number_is_refused(base: Path, rows: Path, tmp_p
     assert refused(*model, "-t", rows, "--variants", "swap_names") == "variant-changes-answers"
     assert refused(*model, "-t", rows, "--variants", "shuffle_options") == "variant-without-effect"
     assert refused(*model, "-t", rows, "--rouge-tokenizer", base) == "rouge-tokenizer-unused"
-    assert refused(*model, "-t", rows, "--metric", "rouge_l") == "metric-without-predictions"
+    assert refused(*model, "-t", rows, "--metric", "rouge_l") == "option-not-read"
     assert refused(*model, "-t", rows, "--training", tmp_path / "absent") == "missing-path"
     task = tmp_path / "task.yaml"
     task.write_text(f"family: superni_xlingual\ndata: {rows}\n")

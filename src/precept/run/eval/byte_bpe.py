@@ -42,6 +42,18 @@ def load_byte_bpe(folder: str | None) -> Split:
     return split
 
 
+def refuse_unused(folder: str | None, *, used: bool) -> None:
+    """Raise InputError for a tokenizer that no score needs."""
+    if folder is not None and not used:
+        raise InputError(
+            "nothing that is scored compares tokens of a byte-level BPE",
+            code="rouge-tokenizer-unused",
+            where="--rouge-tokenizer",
+            found=folder,
+            do="leave it out, or ask for the score rouge_l_byte_bpe",
+        )
+
+
 def hash_byte_bpe(folder: str) -> str:
     """A hash of the files that make the tokens."""
     digest = hashlib.sha256()

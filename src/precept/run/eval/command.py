@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from precept.errors import InputError
 from precept.run.console import print_json
 from precept.run.data.show import parse_bad_rows
 
-OF_MODELS = (
-    "model",
-    "task",
-    "suite",
-    "data_dir",
-    "limit",
-    "shots",
-    "chat",
-    "chat_template",
-    "max_new_tokens",
-    "variants",
-    "training",
-)
-"""Options that say how a model is asked."""
 ASKED_WITH = (
     "against",
     "chat_template",
@@ -37,17 +23,36 @@ ASKED_WITH = (
     "fresh",
 )
 """Options that an evaluation takes as they are."""
+OF_MODEL = {*ASKED_WITH, "model", "task", "suite", "data_dir", "variants", "training", "output", "bad_rows", "as_json"}
+OF_PREDICTIONS = {"predictions", "metric", "extract", "rouge_tokenizer", "against", "output", "bad_rows", "as_json"}
+OF_EXPORT = {"export_task", "to", "limit", "shots", "output", "bad_rows", "as_json"}
 
 
-def eval_command(options: Mapping[str, Any]) -> None:
-    """Run the command with the options of its help, and print what comes out."""
-    if options["list_"]:
-        return _list(options)
-    if options["export_task"] is not None:
-        return _export(options)
-    if options["predictions"] is not None:
-        return _score_predictions(options)
-    _ask(options)
+class Form(NamedTuple):
+    """A form of the command: what it does, the options that it reads, and what it says of others."""
+
+    run: Callable[[Mapping[str, Any]], None]
+    reads: Set[str]
+    says: str
+
+
+def eval_command(options: Mapping[str, Any], given: Mapping[str, str]) -> None:
+    """Run the command with the options of its help, and print what comes out. ``given`` are the names of those that
+    were written, with their flags. Raises InputError for any that this form of the command would not read."""
+    forms = {
+        "list_": Form(_list, {"list_", "as_json"}, "--list reads --json alone"),
+        "export_task": Form(_export, OF_EXPORT, "a task is written without asking a model"),
+        "predictions": Form(_score_predictions, OF_PREDICTIONS, "predictions are scored without a model"),
+    }
+    of_model = Form(_ask, OF_MODEL, "a model's answers are scored as its tasks say, --predictions FILE by --metric")
+    form = next((form for name, form in forms.items() if options[name] not in (None, False)), of_model)
+    if unread := [flag for name, flag in given.items() if name not in form.reads]:
+        raise _not_read(unread, do=f"leave them out: {form.says}")
+    form.run(options)
+
+
+def _not_read(flags: Sequence[str], *, do: str) -> InputError:
+    return InputError("these options would have no effect", code="option-not-read", found=", ".join(flags), do=do)
 
 
 def _list(options: Mapping[str, Any]) -> None:
@@ -71,13 +76,10 @@ def _ask(options: Mapping[str, Any]) -> None:
             code="nothing-to-evaluate",
             do="give --model and --suite or --task, or --predictions FILE",
         )
-    if options["metric"] or options["extract"] != "none":
-        raise InputError(
-            "a model's answers are scored as its tasks say",
-            code="metric-without-predictions",
-            found="--metric or --extract",
-            do="name metrics in the task file, or score --predictions FILE",
-        )
+    if options["data_dir"] is not None and not options["suite"]:
+        raise _not_read(["--data-dir"], do="leave it out: tasks name their own data; or name a --suite")
+    if options["chat"] is False and options["chat_template"] is not None:
+        raise _not_read(["--chat-template"], do="leave it out, or --plain: plain text has no template")
     from precept.run.eval.evaluate import DATA_DIR, run_eval
     from precept.run.eval.text import print_scores
 
@@ -96,10 +98,8 @@ def _ask(options: Mapping[str, Any]) -> None:
 
 
 def _score_predictions(options: Mapping[str, Any]) -> None:
-    from precept.run.eval.predictions import print_predictions, refuse_model_options, score_file
+    from precept.run.eval.predictions import print_predictions, score_file
 
-    given = {f"--{name.replace('_', '-')}": options[name] for name in OF_MODELS}
-    refuse_model_options({**given, "--seed": options["seed"] or None, "--fresh": options["fresh"] or None})
     document = score_file(
         options["predictions"],
         metrics=options["metric"] or ["exact_match"],

@@ -16,6 +16,7 @@ from precept.evaluate.suite import load_suite
 from precept.models.folder import check_model_folder, resolve_model
 from precept.run.data.rows import refusals_document
 from precept.run.eval.answer import Contender, answer_all, own_template
+from precept.run.eval.byte_bpe import refuse_unused
 from precept.run.eval.complete import RESULT as RESULT
 from precept.run.eval.complete import refuse_incomplete
 from precept.run.eval.contamination import search_training
@@ -67,7 +68,7 @@ def run_eval(
     asking = Asking(limit, shots, max_new_tokens, chat, bad_rows, rouge_tokenizer)
     chosen = None if suite is None else load_suite(suite)
     asked = [*named_tasks(tasks, asking), *(suite_tasks(chosen, data_dir, asking) if chosen else ())]
-    _refuse_unused_tokenizer(asked, rouge_tokenizer)
+    refuse_unused(rouge_tokenizer, used=any(entry.task.needs_tokenizer for entry in asked))
     _refuse_likelihoods(asked, beside={"--against": against, "--suite": suite, "--training": training})
     plan = plan_rounds(asked, variants=variants, repeats=repeats, seed=seed)
     sources = find_training(training)
@@ -112,17 +113,6 @@ def _contenders(names: Sequence[str], chat_template: str | None, kept: datetime.
         Contender(name, label, chat_template, day, fallback)
         for name, label, fallback in zip(names, _labels(names), fallbacks, strict=True)
     ]
-
-
-def _refuse_unused_tokenizer(asked: Sequence[Asked], rouge_tokenizer: str | None) -> None:
-    if rouge_tokenizer is not None and not any(entry.task.needs_tokenizer for entry in asked):
-        raise InputError(
-            "no task that is asked compares tokens of a byte-level BPE",
-            code="rouge-tokenizer-unused",
-            where="--rouge-tokenizer",
-            found=rouge_tokenizer,
-            do="leave it out, or ask a task with the score rouge_l_byte_bpe",
-        )
 
 
 def _refuse_likelihoods(asked: Sequence[Asked], *, beside: Mapping[str, object]) -> None:

@@ -67,4 +67,15 @@ def evaluate(
     """Scores with 95 % intervals, per task and overall; a paired difference with --against."""
     from precept.run.eval.command import eval_command
 
-    eval_command(context.params)
+    eval_command(context.params, _given(context))
+
+
+def _given(context: typer.Context) -> dict[str, str]:
+    """The options that were written, with their flags."""
+    flags = {}
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if source is not None and source.name == "COMMANDLINE":
+            negative = context.params[str(option.name)] is False and option.secondary_opts
+            flags[str(option.name)] = (negative or option.opts)[0]
+    return flags

@@ -27,7 +27,7 @@ from precept.records.files import DataFile, find_files, parse_file, read_bytes
 from precept.records.problems import FileProblem
 from precept.run.console import STDOUT, say
 from precept.run.data.rows import refusals_document, settle_refusals
-from precept.run.eval.byte_bpe import load_byte_bpe
+from precept.run.eval.byte_bpe import load_byte_bpe, refuse_unused
 from precept.run.output import write_atomic
 from precept.types import Refusal
 
@@ -53,6 +53,7 @@ def score_file(
     if output is not None and output.exists() and not output.is_dir():
         raise InputError("the output path is a file", code="output-is-a-file", where=str(output), do="name a folder")
     task = _file(path).stem
+    refuse_unused(rouge_tokenizer, used=WITH_TOKENIZER in metrics)
     split = load_byte_bpe(rouge_tokenizer) if WITH_TOKENIZER in metrics else None
 
     dropped: list[Refusal] = []
@@ -104,25 +105,13 @@ def read_predictions(path: str, *, task: str) -> tuple[list[Prediction], list[Re
     for row, record in _rows(raw.records, raw.numbers, path):
         try:
             entry = read_prediction(record, row=row, task=task)
-            if (first := seen.setdefault((entry.task, entry.name), row)) != row:
-                raise PredictionProblem("duplicate-ids", f"the id '{entry.name}' stands in row {first} already")
+            if (first := seen.setdefault((entry.task, entry.item_id), row)) != row:
+                raise PredictionProblem("duplicate-ids", f"the id '{entry.item_id}' stands in row {first} already")
         except PredictionProblem as problem:
             refused.append(Refusal(path, row, problem.reason, problem.code))
         else:
             predictions.append(entry)
     return predictions, refused
-
-
-def refuse_model_options(given: Mapping[str, object]) -> None:
-    """Options that ask a model something have no place beside predictions. Raises InputError naming them."""
-    unused = [option for option, value in given.items() if value not in (None, [], ())]
-    if unused:
-        raise InputError(
-            "predictions are scored without a model",
-            code="predictions-and-model",
-            found=", ".join(unused),
-            do="leave these out, or leave out --predictions",
-        )
 
 
 def print_predictions(document: Mapping[str, Any]) -> None:
