@@ -114,7 +114,7 @@ def open_output(
     """
     with locked(folder):
         if not (folder / MANIFEST).is_file():
-            _refuse_foreign(folder)
+            refuse_foreign(folder)
         stored = None if fresh else read_manifest(folder)
         if stored is not None and (keys := differing(stored, manifest)):
             _settle_changes(folder, keys, allow_changed=allow_changed)
@@ -170,7 +170,8 @@ def locked(folder: Path, lock: str = LOCK) -> Iterator[None]:
         yield
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> None:
+    """Raise InputError for a folder that holds anything but a lock."""
     others = [p.name for p in folder.iterdir() if p.name != LOCK and not p.name.endswith(".partial")]
     if others:
         raise InputError(

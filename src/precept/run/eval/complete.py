@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,8 @@ import orjson
 from precept.errors import InputError, WorkError
 from precept.evaluate import ItemResult
 from precept.evaluate.manifest import check_manifest, items_without_prompt
-
-RESULT = "result.json"
-"""The document of an evaluation, beside its item files."""
+from precept.run.console import say
+from precept.run.eval.folder import RESULT, read_json
 
 
 def refuse_incomplete(document: Mapping[str, Any], results: Sequence[ItemResult]) -> None:
@@ -27,6 +26,17 @@ def refuse_incomplete(document: Mapping[str, Any], results: Sequence[ItemResult]
             found="\n    ".join(["", *lacks[:10]]),
             do="the items are kept; this is a fault of precept: please report it",
         )
+
+
+def remove_result(folder: Path, names: Collection[str]) -> None:
+    """Remove the document of an earlier evaluation, which another will follow. Where it told of other item files than
+    ``names`` one line says what it was."""
+    before = _read(folder)
+    told = [name for part in _parts(before or {}) for name in (*_names(part), *_names_beside(part))]
+    if before is not None and not set(told) <= set(names):
+        tasks = before.get("suite", {}).get("name") or ", ".join([*before.get("tasks", {})][:5])
+        say(f"{folder / RESULT} told of {before.get('model')} on {tasks}: it is replaced, the items of both stay")
+    (folder / RESULT).unlink(missing_ok=True)
 
 
 def read_complete(folder: Path) -> dict[str, Any]:
@@ -46,10 +56,7 @@ def read_complete(folder: Path) -> dict[str, Any]:
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
-    try:
-        found = orjson.loads((folder / RESULT).read_bytes())
-    except (OSError, ValueError):
-        return None
+    found = read_json(folder / RESULT)
     return found if isinstance(found, dict) else None
 
 
@@ -57,14 +64,18 @@ def _lacking_items(folder: Path, document: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the item files, a line each."""
     asked = document.get("asked")
     counts = [task.get("items") for task in asked.values()] if isinstance(asked, dict) else []
-    for part in (document, document.get("against")):
-        if isinstance(part, dict):
-            names = _names(part)
-            expected = counts if len(counts) == len(names) else [None] * len(names)
-            for name, count in zip(names, expected, strict=True):
-                yield from _lacking(folder / name, count)
-            for name in _names_beside(part):
-                yield from _lacking(folder / name, None)
+    for part in _parts(document):
+        names = _names(part)
+        expected = counts if len(counts) == len(names) else [None] * len(names)
+        for name, count in zip(names, expected, strict=True):
+            yield from _lacking(folder / name, count)
+        for name in _names_beside(part):
+            yield from _lacking(folder / name, None)
+
+
+def _parts(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What it says of each model."""
+    return [part for part in (document, document.get("against")) if isinstance(part, dict)]
 
 
 def _names(part: Mapping[str, Any]) -> list[str]:

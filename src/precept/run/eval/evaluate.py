@@ -17,10 +17,10 @@ from precept.models.folder import check_model_folder, resolve_model
 from precept.run.data.rows import refusals_document
 from precept.run.eval.answer import Contender, answer_all, own_template
 from precept.run.eval.byte_bpe import refuse_unused
-from precept.run.eval.complete import RESULT as RESULT
-from precept.run.eval.complete import refuse_incomplete
+from precept.run.eval.complete import refuse_incomplete, remove_result
 from precept.run.eval.contamination import search_training
 from precept.run.eval.detectable import tell_detectable
+from precept.run.eval.folder import RESULT as RESULT
 from precept.run.eval.rounds import plan_rounds
 from precept.run.eval.store import item_file, kept_template_date, make_store, open_stores
 from precept.run.eval.suite_tasks import suite_tasks
@@ -79,7 +79,7 @@ def run_eval(
         for own in contenders
     ]
     with open_stores(output, [store for own in stores for store in own], fresh=fresh):
-        (output / RESULT).unlink(missing_ok=True)
+        remove_result(output, [store.name for own in stores for store in own])
         searched = search_training([item for entry in asked for item in entry.items], sources) if sources else None
         detectable = tell_detectable(asked)
         answered = [

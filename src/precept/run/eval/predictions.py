@@ -28,10 +28,11 @@ from precept.records.problems import FileProblem
 from precept.run.console import STDOUT, say
 from precept.run.data.rows import refusals_document, settle_refusals
 from precept.run.eval.byte_bpe import load_byte_bpe, refuse_unused
-from precept.run.output import write_atomic
+from precept.run.eval.folder import LOCK, PREDICTIONS, check_folder, read_json
+from precept.run.output import locked, write_atomic
 from precept.types import Refusal
 
-ITEMS, RESULT = "predictions.items.jsonl", "predictions.json"
+ITEMS, RESULT = "predictions.items.jsonl", PREDICTIONS
 NESTED = "outputs"  # the key of BIG-Bench Hard's published outputs
 
 
@@ -50,8 +51,8 @@ def score_file(
     ``against`` is another system's file on the same items: by id, or row by row where rows have none.
     """
     readings = plan_readings(metrics, extract)
-    if output is not None and output.exists() and not output.is_dir():
-        raise InputError("the output path is a file", code="output-is-a-file", where=str(output), do="name a folder")
+    if output is not None:
+        check_folder(output)
     task = _file(path).stem
     refuse_unused(rouge_tokenizer, used=WITH_TOKENIZER in metrics)
     split = load_byte_bpe(rouge_tokenizer) if WITH_TOKENIZER in metrics else None
@@ -85,11 +86,19 @@ def score_file(
         document["p_holm"] = holm({metric: found["p"] for metric, found in difference.items()})
         document["verdict"] = {metric: verdict(found) for metric, found in difference.items()}
     if output is not None:
-        write_items(ours, output / ITEMS)
-        say(f"{path}: {len(ours)} items -> {output / ITEMS}")
         document["items"] = str(output / ITEMS)
-        write_atomic(output / RESULT, orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        _write(document, ours, output)
     return document
+
+
+def _write(document: Mapping[str, Any], results: Sequence[ItemResult], output: Path) -> None:
+    with locked(output, LOCK):
+        before = read_json(output / RESULT)
+        if before is not None and before["predictions"] != document["predictions"]:
+            say(f"{output / RESULT} told of {before['predictions']}: it is replaced, and its items with it")
+        write_items(results, output / ITEMS)
+        say(f"{document['predictions']}: {len(results)} items -> {output / ITEMS}")
+        write_atomic(output / RESULT, orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
 def read_predictions(path: str, *, task: str) -> tuple[list[Prediction], list[Refusal]]:

@@ -17,13 +17,13 @@ import orjson
 from precept.errors import InputError
 from precept.evaluate import Item, ItemResult, append_items, read_items, write_items
 from precept.run.eval.byte_bpe import hash_byte_bpe
+from precept.run.eval.folder import LOCK, SETTINGS, check_folder, read_json
 from precept.run.eval.rounds import Round
 from precept.run.output import locked, write_atomic
 
 BLOCK = 64
 """Items that are asked together and written together; a killed evaluation loses one block at most."""
 NOT_IN_NAMES = re.compile(r"[^\w.+-]")
-SETTINGS, LOCK = "asked.json", ".eval.lock"  # the other lock is that of the recipe's step
 TEMPLATE_DATE = "template_date"
 # They say where data lies; what it holds is compared by the items' hash.
 NOT_COMPARED = {"data", "examples", "prompt", "rouge_tokenizer", "variants"}
@@ -104,11 +104,12 @@ def hash_items(items: Sequence[Item]) -> str:
 def open_stores(folder: Path, stores: Sequence[ItemStore], *, fresh: bool) -> Iterator[None]:
     """Lock the folder and write down what is asked.
 
-    Raises InputError where it cannot be locked, where two stores would share a file, and, unless ``fresh``
-    removes them, where an item file was made with other settings or items, or nothing tells with which. A file
-    without a whole item is none.
+    Raises InputError where it is not ours or cannot be locked, where two stores would share a file, and, unless
+    ``fresh`` removes them, where an item file was made with other settings or items, or nothing tells with which. A
+    file without a whole item is none.
     """
     _refuse_shared_files(stores)
+    check_folder(folder)
     with locked(folder, LOCK):
         kept = _read_settings(folder)
         for store in stores:
@@ -131,10 +132,7 @@ def _holds_items(path: Path) -> bool:
 
 def _read_settings(folder: Path) -> dict[str, Any]:
     """What was asked in this folder before; nothing where the file is damaged."""
-    try:
-        found = orjson.loads((folder / SETTINGS).read_bytes())
-    except (OSError, ValueError):
-        return {}
+    found = read_json(folder / SETTINGS)
     return found if isinstance(found, dict) else {}
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from precept.errors import InputError
-from precept.run.eval.complete import RESULT
-from precept.run.eval.predictions import RESULT as PREDICTIONS
+from precept.run.eval.folder import PREDICTIONS, RESULT
 from precept.run.output import MANIFEST
 from precept.run.report.run_files import RunFiles
 

@@ -15,8 +15,8 @@ from precept.evaluate.page import FOLDED_FROM, Page, Training, items_anchor, mak
 from precept.evaluate.page_judge import Judging, show_rating
 from precept.evaluate.page_parts import Facts
 from precept.evaluate.score_tables import Evaluation, format_p
-from precept.run.eval.complete import RESULT, read_complete
-from precept.run.eval.predictions import RESULT as PREDICTIONS
+from precept.run.eval.complete import read_complete
+from precept.run.eval.folder import PREDICTIONS, RESULT
 from precept.run.output import COMPLETED, write_atomic
 from precept.run.report.evaluation import read_evaluation
 from precept.run.report.find import FoundStep, find_steps
