@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from precept.evaluate.likelihood import show_score
 from precept.evaluate.markup import Markup, element
+from precept.evaluate.metrics import LIKELIHOOD_SCORES
 from precept.evaluate.page_items import items_section
 from precept.evaluate.page_judge import Judging, judging_sections
 from precept.evaluate.page_parts import Facts, card_list, document, facts_list, link, plain_table
-from precept.evaluate.score_tables import Evaluation, Score, scores_section
+from precept.evaluate.score_tables import Evaluation, Score, scores_section, units
 from precept.evaluate.svg import Dot, DotRow, Line, Points, dot_plots, line_chart
 
 __all__ = ["DataFile", "Evaluation", "Judging", "Page", "Training", "make_page"]
@@ -130,18 +132,21 @@ def _all_evaluations(evaluations: tuple[Evaluation, ...]) -> Markup:
     """Each with its first score over all items, as dots too where all have the same metric."""
     firsts = [(n, own, *next(iter(own.first.tuned.items()))) for n, own in enumerate(evaluations) if own.first]
     rows = [
-        (link(own.name, f"#{scores_anchor(number)}"), own.tuned, metric, f"{score.n:,}", *_shown(score))
+        (link(own.name, f"#{scores_anchor(number)}"), own.tuned, metric, f"{score.n:,}", *_shown(metric, score))
         for number, own, metric, score in firsts
     ]
-    table = plain_table(("", "model", "metric", "n", "%", "95 % interval"), rows, numbers={3, 4, 5}, stacked=True)
+    metrics = {metric for _, _, metric, _ in firsts}
+    note = element("p", units(metrics), class_="quiet")
+    table = plain_table(("", "model", "metric", "n", "score", "95 % interval"), rows, numbers={3, 4, 5}, stacked=True)
     dots = [DotRow(own.name, (Dot(own.tuned, s.value, s.low, s.high, "tuned"),)) for _, own, _, s in firsts]
-    same = len(firsts) > 1 and len({metric for _, _, metric, _ in firsts}) == 1
+    same = len(firsts) > 1 and len(metrics) == 1 and metrics.isdisjoint(LIKELIHOOD_SCORES)
     plots = dot_plots(dots, title="scores of all evaluations with 95 % intervals") if same else []
-    return element("section", element("h2", "All evaluations"), element("div", *plots, class_="charts"), table)
+    return element("section", element("h2", "All evaluations"), note, element("div", *plots, class_="charts"), table)
 
 
-def _shown(score: Score) -> tuple[str, str]:
-    return f"{100 * score.value:.1f}", f"{100 * score.low:.1f} to {100 * score.high:.1f}"
+def _shown(metric: str, score: Score) -> tuple[str, str]:
+    value, low, high = (show_score(metric, number) for number in (score.value, score.low, score.high))
+    return value, f"{low} to {high}"
 
 
 def _trainings(page: Page) -> Iterator[Markup]:

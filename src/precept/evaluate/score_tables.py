@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -129,10 +129,9 @@ def scores_section(evaluation: Evaluation, *, anchor: str) -> Markup | None:
     if evaluation.first is None:
         return None
     parts = [element("h2", f"Evaluation: {evaluation.name}", id=anchor)]
-    likelihoods = any(set(level.tuned) & set(LIKELIHOOD_SCORES) for level in (*evaluation.overall, *evaluation.levels))
-    but = ", perplexity and bits per byte as they are," if likelihoods else ""
-    parts.append(element("p", f"Scores in per cent{but} with 95 % intervals over items.", class_="quiet"))
     whole = [*evaluation.overall, *evaluation.groups]
+    metrics = {metric for level in (*whole, *evaluation.levels) for metric in level.tuned}
+    parts.append(element("p", units(metrics), class_="quiet"))
     if whole:
         parts.append(score_table(whole, evaluation))
     if evaluation.groups:
@@ -147,6 +146,12 @@ def scores_section(evaluation: Evaluation, *, anchor: str) -> Markup | None:
         parts.append(facts_list(evaluation.facts))
     parts += [part for table in evaluation.tables for part in _table_parts(table)]
     return element("section", *parts)
+
+
+def units(metrics: Collection[str]) -> str:
+    """What the numbers in a table of these metrics are."""
+    but = "" if set(LIKELIHOOD_SCORES).isdisjoint(metrics) else ", perplexity and bits per byte as they are,"
+    return f"Scores in per cent{but} with 95 % intervals over items."
 
 
 def _table_parts(table: Table) -> list[Markup]:

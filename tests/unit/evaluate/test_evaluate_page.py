@@ -225,6 +225,17 @@ def test_tasks_are_drawn_from_the_highest_score_down() -> None:
     assert re.findall(r">(task \d)</text>", page) == ["task 7", "task 5", "task 2"]
 
 
+def test_perplexity_is_no_share_of_a_hundred_and_is_not_drawn() -> None:
+    def own(n: int) -> Evaluation:
+        levels = [Level(f"texts {n}", {"perplexity": Score(12.5, 11.25, 14, 9)}) for n in range(2)]
+        return Evaluation(f"ask {n}", "tune", levels=tuple(levels))
+
+    reader = Reader(make_page(Page("run", "", evaluations=(own(0), own(1)))))
+    assert ["ask 1", "tune", "perplexity", "9", "12.5", "11.25 to 14"] in reader.rows
+    assert not reader.values("cx")
+    assert "Scores in per cent, perplexity and bits per byte as they are, with 95 % intervals over items." in reader.text
+
+
 def test_of_many_comparisons_the_page_says_what_chance_does() -> None:
     def level(n: int, p: float, p_holm: float) -> Level:
         difference = {"a": Score(0.1, 0.05, 0.2, 9, p, p_holm)}
