@@ -137,6 +137,8 @@ def test_claims_that_cannot_be_tested_are_told_before_anything_runs(capsys: pyte
         ({"claims": [{**CLAIM, "where": {"sizes": "large"}}]}, "unknown-axis", "recipe line of claims"),
         ({"x": "size", "lines": None, "scale": "linear"}, "study-scale", "recipe line of scale"),
         ({"x": "seed", "scale": "log"}, "study-scale", "recipe line of scale"),  # there is a seed 0
+        ({"metric": "perplexity"}, "study-metric", "recipe line of metric"),
+        ({"claims": [{**CLAIM, "metric": "bits_per_byte"}]}, "study-metric", "recipe line of claims"),
     ],
 )
 def test_axes_are_checked_before_anything_runs(keys: dict[str, Any], code: str, where: str) -> None:
@@ -191,6 +193,15 @@ def test_groups_and_metrics_that_nobody_scored_are_named_with_the_nearest(tmp_pa
     assert problem.code == "unknown-group" and problem.do == "did you mean 'easy'?"
     problem = refused(cells, tmp_path, metric="rogue_l")
     assert problem.code == "unknown-metric" and problem.do == "did you mean 'rouge_l'?"
+
+
+def test_scores_that_are_not_in_0_to_1_are_refused(tmp_path: Path) -> None:
+    cells = write_grid(tmp_path / "ask")
+    for cell in cells:
+        for path in cell.output.iterdir():
+            path.write_text(path.read_text().replace("exact_match", "perplexity"))
+    problem = refused(cells, tmp_path)
+    assert (problem.code, problem.where) == ("study-metric", str(cells[0].output))
 
 
 def test_claims_of_evaluations_with_other_items_are_refused(tmp_path: Path) -> None:

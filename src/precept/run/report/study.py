@@ -12,7 +12,7 @@ from precept.evaluate.study_claims import answer, correct, find_contrast_of
 from precept.evaluate.study_page import Panel, Study, figures, html_page, json_document, markdown_page
 from precept.run.console import say
 from precept.run.output import write_atomic
-from precept.run.report.study_cells import Cell, read_cells, refuse_missing
+from precept.run.report.study_cells import Cell, read_cells, refuse_missing, refuse_unbounded
 from precept.run.report.study_settings import StudySettings
 from precept.run.settings import Where, unknown_key
 
@@ -26,8 +26,9 @@ def check_study(
 ) -> None:
     """Look at a study before its evaluations, whose values on their axes are ``places``, are there.
 
-    Raises InputError for an axis that they do not have and for a scale that does not fit x. Tells of claims that cannot
-    be tested, which is no error: a run may have fewer values than its recipe was written for.
+    Raises InputError for an axis that they do not have, for a scale that does not fit x and for a metric beyond 0..1.
+    Tells of claims that cannot be tested, which is no error: a run may have fewer values than its recipe was written
+    for.
     """
     layout = _lay_out(settings, places, where)
     for claim in settings.claims:
@@ -69,6 +70,9 @@ def run_study(cells: Sequence[Cell], settings: StudySettings, folder: Path) -> d
 
 def _lay_out(settings: StudySettings, places: Sequence[Mapping[str, Scalar]], where: Where) -> Layout:
     axes = find_axes(places)
+    refuse_unbounded(settings.metric, where("metric"))
+    for claim in settings.claims:
+        refuse_unbounded(claim.metric, where("claims"))
     named = [("x", settings.x), ("lines", settings.lines), ("panels", settings.panels)]
     named += [("repeats", name) for name in settings.repeats if "repeats" in settings.model_fields_set]
     named += [("claims", name) for claim in settings.claims for name in (claim.axis, *claim.where)]

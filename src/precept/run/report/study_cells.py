@@ -10,6 +10,7 @@ import orjson
 
 from precept.errors import InputError
 from precept.evaluate import ItemResult, read_items
+from precept.evaluate.metrics import LIKELIHOOD_SCORES
 from precept.evaluate.study import Axis, Key, Scalar, Scored, make_stratum, missing_places, text_of
 from precept.run.eval.evaluate import RESULT
 from precept.run.report.study_settings import StudySettings
@@ -48,6 +49,18 @@ def refuse_missing(cells: Sequence[Cell], axes: Sequence[Axis]) -> None:
         )
 
 
+def refuse_unbounded(metric: str | None, where: str | None) -> None:
+    """Raise InputError for a score that does not lie in 0..1."""
+    if metric in LIKELIHOOD_SCORES:
+        raise InputError(
+            "a study compares scores in 0..1",
+            code="study-metric",
+            where=where,
+            found=f"metric {metric}",
+            do="set another metric; 'precept report' has tables of perplexity and bits per byte",
+        )
+
+
 def read_cells(cells: Sequence[Cell], settings: StudySettings) -> tuple[dict[tuple[str, str], list[Scored]], str]:
     """The evaluations by group and metric, for all that the page and its claims ask, and the page's metric."""
     metric = settings.metric
@@ -56,6 +69,7 @@ def read_cells(cells: Sequence[Cell], settings: StudySettings) -> tuple[dict[tup
     for cell in cells:
         evaluation = _read(cell.output)
         metric = metric or evaluation.metric
+        refuse_unbounded(metric, str(cell.output))
         asked = [(group, metric) for group in settings.groups]
         asked += [(claim.group or settings.groups[0], claim.metric or metric) for claim in settings.claims]
         at = {name: text_of(value) for name, value in cell.axes.items()}

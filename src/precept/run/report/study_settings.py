@@ -27,7 +27,7 @@ class StudySettings(Settings):
     group: list[str] | str = "overall"
     """Which items: overall, a task, a suite's group (the mean over its tasks), or a list of these, a figure each."""
     metric: str | None = None
-    """The score that is shown; by default the first of the first task."""
+    """The score that is shown, one in 0..1; by default the first of the first task."""
     title: str | None = None
     """The page's heading; by default the metric and the axis."""
     scale: Literal["linear", "log", "category"] | None = None
