@@ -133,6 +133,7 @@ def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write(rows, tmp_path / "b.jsonl", "text")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]  # no part of a file is left
 
 
 def unheld_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,15 @@ def test_a_judge_that_is_never_in_doubt_has_no_finite_fit() -> None:
         assert error.value.code == "length-control-unbounded"
 
 
+def test_a_fit_whose_steps_must_be_halved_converges() -> None:
+    # Newton's own steps overshoot further each time here; at the maximum the gradient is 0.
+    x = np.stack([np.ones(4), np.array([1.9, 3.6, 1.5, -121.7])], axis=1)
+    counts, labels = np.array([754.0, 35, 26, 30]), np.array([1.0, 0, 0, 1])
+    found, converged = fit_logistic(x, labels, counts[None])
+    assert converged.all()
+    assert (counts * (labels - 1 / (1 + np.exp(-x @ found[0])))) @ x == pytest.approx([0, 0], abs=1e-6)
+
+
 def features(count: int) -> np.ndarray:
     rng = np.random.default_rng(1)
     return np.stack([np.tanh(rng.normal(size=count)), rng.normal(size=count), np.ones(count)], axis=1)

@@ -129,6 +129,21 @@ def test_the_frame_that_items_of_a_task_share_counts_neither_way():
     assert statuses(items[:3], rows) == ["touched"] * 3
 
 
+def test_a_frame_is_in_more_than_half_of_the_items():
+    frame = " ".join(TWENTY)
+    own = [
+        "the red pen lay on a table",
+        "the blue cup is not here",
+        "seven wide hills by night",
+        "nobody told her this",
+    ]
+    rows = [row(f"{frame} something else altogether")]
+    for framed, status in ((2, "touched"), (3, "clean")):
+        texts = [f"{frame} {text}" if number < framed else text for number, text in enumerate(own)]
+        items = [item(text, "a", id=str(number)) for number, text in enumerate(texts)]
+        assert statuses(items, rows) == [status] * framed + ["clean"] * (4 - framed)
+
+
 def test_every_kind_of_row_is_read_and_once():
     question, source = " ".join(TWENTY), Source("f", 1, "0" * 16)
     comparison = Comparison(

@@ -121,7 +121,7 @@ def test_two_scores_stand_on_a_line_of_their_own(reply: str, scores: tuple[float
 
 
 def test_scores_that_differ_by_a_tenth_are_a_tie() -> None:
-    assert [better_of(pair) for pair in ((8.1, 8.0), (8.0, 8.1), (8.2, 8.0), (3.0, 7.0))] == ["tie", "tie", "A", "B"]
+    assert [better_of(pair) for pair in ((1.1, 1.0), (8.0, 8.1), (8.2, 8.0), (3.0, 7.0))] == ["tie", "tie", "A", "B"]
 
 
 def test_a_judge_that_always_says_a_finds_nothing_but_ties() -> None:

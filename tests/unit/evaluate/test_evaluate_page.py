@@ -333,6 +333,7 @@ def test_a_long_prompt_shows_its_end_and_folds_the_whole() -> None:
     assert prompt in texts and "the whole prompt, 911 characters" in texts  # 50 lines of 18 characters, then 11
     (tail,) = [text for text in texts if text.startswith("… ")]
     assert tail.endswith("Input: b, a") and len(tail) < 260
+    assert tail.startswith("… Definition: sort.\n")  # a whole line
 
 
 def test_the_page_of_the_run_cuts_what_the_page_of_items_shows_whole() -> None:

@@ -63,6 +63,17 @@ def test_exact_p_counts_ties_in_spite_of_rounding():
     assert paired_difference([0.1, 0.2, 0.0], [0.0, 0.0, 0.3])["p"] == 1.0
 
 
+def test_equal_sums_count_as_equal_however_they_are_added():
+    # An odd number of equal differences: no signs bring their sum nearer to zero than one of them.
+    for more in (7, 11):  # all patterns of 13 differences, draws of 21
+        a, b = [0.1] * more + [0.0] * (more - 1), [0.0] * more + [0.1] * (more - 1)
+        assert paired_difference(a, b)["p"] == 1.0
+
+
+def test_a_drawn_p_counts_the_data_and_is_never_zero():
+    assert paired_difference([1.0] * 40, [0.0] * 40)["p"] == pytest.approx(1 / 10_001)
+
+
 def test_no_difference_gives_p_one_and_an_interval_round_zero():
     # z^2 / (20 + z^2) = 0.16113: what up to that share of unseen items could do.
     result = paired_difference([1.0] * 20, [1.0] * 20)

@@ -110,6 +110,22 @@ def test_runs_that_agree_leave_the_interval_to_the_items():
     assert (mean.low, mean.high) == mean.items == interval([1, 0, 0, 0])
 
 
+def test_sums_that_differ_in_their_last_bits_are_no_difference():
+    # Each item is 0.2 on average, in floats 0.6000000000000001 / 3 and 0.6 / 3; so is each run.
+    runs = [(0.1, 0.3), (0.2, 0.2), (0.3, 0.1)]
+    mean = find_mean([scored(list(own), ids="ab", seed=str(n)) for n, own in enumerate(runs)], ["seed"])
+    assert mean.items == interval([0.2, 0.2]) and mean.over == "items"
+    # 0.1 + 0.2 + 0.3 in either direction.
+    mean = find_mean([scored(own, ids="abc", seed=str(own[0])) for own in ([0.1, 0.2, 0.3], [0.3, 0.2, 0.1])], ["seed"])
+    assert mean.over == "items"
+    # 0.4 - 0.1 is 0.30000000000000004, 0.5 - 0.2 is 0.3: both runs agree.
+    layout = Layout((make_axis("x", ["a", "b"]), make_axis("seed", [0, 1])), "x")
+    both = (("a", "0", 0.1), ("b", "0", 0.4), ("a", "1", 0.2), ("b", "1", 0.5))
+    cells = [scored([score] * 4, x=x, seed=seed) for x, seed, score in both]
+    found = find_contrast(layout, cells, difference("x", "b", "a", {}))
+    assert found.over == "items" and found.p == 1 / 8  # of 16 patterns of signs two are as far from zero
+
+
 def test_runs_of_different_items_are_strata():
     mean = find_mean([scored([1, 1, 0, 0], seed="0"), scored([1, 0, 0, 0], ids="efgh", seed="1")], ["seed"])
     assert mean.n == 8 and mean.value == 0.375 and mean.items == interval_of_means([[1, 1, 0, 0], [1, 0, 0, 0]])

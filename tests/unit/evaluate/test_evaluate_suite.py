@@ -6,6 +6,10 @@ from precept.errors import InputError
 from precept.evaluate import ItemResult, load_task
 from precept.evaluate.suite import SUITES, find_data, group_scores, load_suite
 
+# A list of ten, a list of ten of it, and so on: a million words.
+MULTIPLIED = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 6)
+)
 ENTRY = "tasks:\n  - {task: references, data: rows.jsonl}\n"
 
 
@@ -41,6 +45,7 @@ def test_every_suite_names_tasks_that_load_and_where_its_data_comes_from():
         ("tasks:\n  - {task: references, data: a.json, group: '{name}'}", "task-invalid", "found: {name}"),
         ("about: ''\nsource: \"\\uD800\"", "task-not-yaml", "surrogates not allowed"),
         ("a: &x {b: *x}", "task-not-yaml", "aliases multiply it"),
+        (MULTIPLIED, "task-not-yaml", "aliases multiply it"),
         ("- a", "task-not-yaml", "mapping"),
     ],
 )
@@ -59,7 +64,7 @@ def test_an_unknown_suite_is_told_the_nearest_one():
 
 
 def test_the_first_pattern_that_finds_files_counts(tmp_path):
-    for name in ("mmlu/test/b_test.csv", "mmlu/test/a_test.csv", "mmlu/all/test.parquet"):
+    for name in ("mmlu/test/b_test.csv", "mmlu/test/a_test.csv", "mmlu/all/test.parquet", "other/test/c.csv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     patterns = ["mmlu/absent/*.csv", "mmlu/test/*.csv", "mmlu/*/test*.parquet"]
@@ -67,6 +72,7 @@ def test_the_first_pattern_that_finds_files_counts(tmp_path):
     assert names == ["a_test.csv", "b_test.csv"]
     assert find_data(patterns, tmp_path / "mmlu") == find_data(patterns, tmp_path)  # the folder is MMLU itself
     assert find_data(["mmlu/test/*.csv"], tmp_path / "mmlu" / "all") == []
+    assert find_data(["mmlu/test/*.csv"], tmp_path / "other") == []  # no MMLU
     absolute = str(tmp_path / "mmlu" / "test" / "*.csv")
     assert find_data([absolute], tmp_path / "absent") == find_data(patterns, tmp_path)
     assert find_data(["bundled:unseen_tasks"], tmp_path) == ["bundled:unseen_tasks"]

@@ -75,6 +75,11 @@ def test_answers_that_begin_alike_keep_their_common_turns(read: Any) -> None:
     assert texts(rows[0]) == (["Hi", "Hello", "Well?"], [["Hello"], ["What?"]])
 
 
+def test_an_answer_of_several_turns_keeps_all_of_them(read: Any) -> None:
+    rows, _ = read({"chosen": [USER, GOOD, GOOD], "rejected": [USER, GOOD, BAD]})
+    assert texts(rows[0]) == (["Hi"], [["Hello", "Hello"], ["Hello", "What?"]])
+
+
 def test_loss_weights_and_content_parts_are_read(read: Any) -> None:
     def turns(answer: str) -> list[dict[str, Any]]:
         return [

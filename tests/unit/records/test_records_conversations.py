@@ -137,6 +137,10 @@ def test_images_without_markers_are_refused(read: Any) -> None:
         ({"role": "user", "content": None}, "content is null"),
         ({"role": "user", "content": 7}, "content holds a number, not text"),
         ({"role": "user", "content": [{"type": "audio", "audio": "a.wav"}]}, "unknown content part 'audio'"),
+        (
+            {"role": "user", "content": [{"type": "image", "image": "a.png"}, {"type": "image"}]},
+            "some image parts have a path and some have none",
+        ),
         ({"role": "assistant", "content": None, "tool_calls": [{"arguments": {}}]}, "a tool call without a name"),
         ("Hi", "a string, not a message"),
     ],

@@ -155,6 +155,12 @@ def test_the_entries_used_longest_ago_go_first(cache: Path, monkeypatch: pytest.
     assert made and entries(cache) == {"made", "newest"}
 
 
+def test_the_entry_just_made_stays_whatever_its_size(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRECEPT_CACHE_GB", "0.000002")
+    assert make_entry(cache / "made", lambda folder: (folder / "sequences.bin").write_bytes(bytes(5000)))
+    assert entries(cache) == {"made"}
+
+
 def test_a_cache_whose_disk_is_full_is_done_without(
     model: Path, rows: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

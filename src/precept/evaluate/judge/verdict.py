@@ -54,7 +54,7 @@ def _pairs_on_lines(reply: str) -> list[tuple[str, ...]]:
 def better_of(scores: Scores) -> Letter:
     """Who has the higher score; a tie where they differ by 0.1 or less."""
     a, b = scores
-    if abs(a - b) <= SAME_SCORE + 1e-12:  # 8.1 - 8 is a little more than 0.1
+    if abs(a - b) <= SAME_SCORE + 1e-12:  # 1.1 - 1 is a little more than 0.1
         return "tie"
     return "A" if a > b else "B"
 
