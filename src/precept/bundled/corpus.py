@@ -6,9 +6,8 @@ a model meets positions up to its context. No text gives an instruction or puts 
 
 from __future__ import annotations
 
-import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,15 +75,6 @@ def write_replay(world: World, path: Path, *, seed: int = 0) -> None:
     path.write_bytes(
         b"".join(orjson.dumps({"text": text}) + b"\n" for text in replay(world, seed=seed, count=REPLAYED))
     )
-
-
-def corpus_hash(texts: Iterable[str]) -> str:
-    """SHA-256 over the documents, each followed by a zero byte."""
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
 
 
 def _page(make: Callable[[], str]) -> str:

@@ -87,7 +87,8 @@ def definition_words(tasks: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _write_corpus(texts: Iterator[str], file: IO[bytes], digest: Any) -> int:
-    """Write one ``{"text"}`` a line; the digest is that of ``corpus_hash``. Returns the characters written."""
+    """Write one ``{"text"}`` a line; the digest is over the texts, a zero byte behind each. Returns the characters
+    written."""
     characters = 0
     for text in texts:
         digest.update(text.encode() + b"\0")

@@ -3,7 +3,7 @@
 from precept.records.by_hash import data_hash, split
 from precept.records.fingerprint import normal_text, text_digest
 from precept.records.load import FileReport, Loaded, describe, load
-from precept.records.write import FORMATS, to_format, write
+from precept.records.write import FORMATS, write
 
 __all__ = [
     "FORMATS",
@@ -15,6 +15,5 @@ __all__ = [
     "normal_text",
     "split",
     "text_digest",
-    "to_format",
     "write",
 ]

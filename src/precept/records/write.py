@@ -26,27 +26,10 @@ class _Loss(Exception):
     """What of a row a format cannot hold."""
 
 
-def to_format(row: Row, name: str) -> dict[str, Any]:
-    """The row as a record of the format ``name``, one of ``FORMATS``.
-
-    References, options, task, checks, id and licence go along as columns of these names, which the readers know.
-    Raises InputError when the format is unknown or cannot hold the row without loss.
-    """
-    try:
-        record = _maker(name)(row)
-    except _Loss as loss:
-        raise InputError(
-            f"cannot be written as {name} without loss: {loss}",
-            code="not-expressible",
-            where=f"{row.source.file} row {row.source.row}",
-            do="choose another format; messages holds every conversation",
-        ) from None
-    return record | _source_columns(row)
-
-
 def write(rows: Sequence[Row], path: Path, format: str) -> dict[str, int]:
     """Write rows to a .json or .jsonl file, also with .gz or .zst behind, replacing it in one step.
 
+    References, options, task, checks, id and licence go along as columns of these names, which the readers know.
     Returns ``{rows, conversations, comparisons, texts}``. Raises InputError, before anything is written, when rows
     cannot be expressed (counts by reason, the first five rows), the ending is unknown or the path cannot be written.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from precept.errors import InputError
-from precept.records import FORMATS, load, to_format, write
+from precept.records import FORMATS, load, write
 from precept.types import (
     Answer,
     Comparison,
@@ -91,12 +92,14 @@ def test_token_rows_read_back_equal(tmp_path: Path) -> None:
         assert counts == {"rows": 1, "conversations": 0, "comparisons": 0, "texts": 1}
 
 
-def test_records_look_like_the_format() -> None:
-    bare = Source("a", 1, "0" * 16)
-    row = replace(LONG, source=bare)
-    assert to_format(row, "alpaca") == {"instruction": "1?", "input": "", "output": "2", "history": [["Hi", "Hello"]]}
-    assert to_format(replace(SHORT, source=bare), "prompt_completion") == {"prompt": "Hi", "completion": "Hello"}
-    assert to_format(replace(CALL, source=bare), "sharegpt") == {
+def test_records_look_like_the_format(tmp_path: Path) -> None:
+    def record(row: Row, name: str) -> Any:
+        write([replace(row, source=Source("a", 1, "0" * 16))], tmp_path / "a.jsonl", name)
+        return json.loads((tmp_path / "a.jsonl").read_text())
+
+    assert record(LONG, "alpaca") == {"instruction": "1?", "input": "", "output": "2", "history": [["Hi", "Hello"]]}
+    assert record(SHORT, "prompt_completion") == {"prompt": "Hi", "completion": "Hello"}
+    assert record(CALL, "sharegpt") == {
         "conversations": [
             {"from": "human", "value": "1?"},
             {"from": "function_call", "value": '{"name":"f","arguments":{"a":1}}'},
@@ -124,10 +127,10 @@ def test_records_look_like_the_format() -> None:
         (replace(PAIR, answers=(PAIR.answers[0],) * 2), "preference", "without a better answer"),
     ],
 )
-def test_a_row_that_would_lose_something_is_an_error(row: Row, format_name: str, lost: str) -> None:
+def test_a_row_that_would_lose_something_is_an_error(row: Row, format_name: str, lost: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=lost) as stopped:
-        to_format(row, format_name)
-    assert (stopped.value.code, stopped.value.where) == ("not-expressible", "a.jsonl row 3")
+        write([row], tmp_path / "a.jsonl", format_name)
+    assert stopped.value.code == "not-expressible" and "a.jsonl row 3" in str(stopped.value.found)
 
 
 def test_nothing_is_written_when_a_row_cannot_be(tmp_path: Path) -> None:
