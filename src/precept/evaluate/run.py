@@ -12,7 +12,7 @@ import orjson
 
 from precept.evaluate.choice import Choice
 from precept.evaluate.extract import RULES
-from precept.evaluate.ifeval import follow_all
+from precept.evaluate.ifeval import follow_all, score_followed
 from precept.evaluate.items import Item
 from precept.evaluate.likelihood import Likelihood, corpus_score
 from precept.evaluate.metrics import LIKELIHOOD_SCORES, Split, best_score, find_score
@@ -125,13 +125,7 @@ def _score_answers(item: Item, task: Task, dialogue: Dialogue, prompt: str, spli
 
 def _followed(item: Item, task: Task, output: str, refused: str | None) -> dict[str, list[float]]:
     """IFEval's four readings of one answer: of the whole prompt and of each instruction, strict and loose."""
-    found = follow_all(item.checks, output)
-    readings = {
-        "prompt_strict": [float(all(found.strict))],
-        "instruction_strict": list(map(float, found.strict)),
-        "prompt_loose": [float(all(found.loose))],
-        "instruction_loose": list(map(float, found.loose)),
-    }
+    readings = score_followed([follow_all(item.checks, output)])
     chosen = {name: readings[metric.score] for name, metric in task.metrics.items()}
     return {name: [0.0] * len(values) for name, values in chosen.items()} if refused else chosen
 

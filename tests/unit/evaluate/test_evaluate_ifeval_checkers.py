@@ -1,6 +1,6 @@
 import pytest
 
-from precept.evaluate.ifeval import follows
+from precept.evaluate.ifeval import Check, follow_all
 
 LEAST, LESS = {"relation": "at least"}, {"relation": "less than"}
 ENGLISH = "the weather is nice today and we are going to walk along the river with our friends"
@@ -150,6 +150,11 @@ CASES = [
     ("punctuation:no_comma", {}, "a; b， c", True),  # the full-width comma is another character
     ("punctuation:no_comma", {}, "a, b", False),
 ]
+
+
+def follows(check: Check, response: str) -> bool:
+    (strict,) = follow_all([check], response).strict
+    return strict
 
 
 @pytest.mark.parametrize(("name", "arguments", "response", "expected"), CASES)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from precept.errors import InputError, MissingExtra
-from precept.evaluate.ifeval import Followed, bind, follow_all, loose_variants, summarize
+from precept.evaluate.ifeval import Followed, bind, follow_all, loose_variants, score_followed
 from precept.evaluate.ifeval.checkers import CHECKERS
 from precept.evaluate.ifeval.language import load_detector
 from precept.records import load
@@ -71,7 +71,7 @@ def test_scores_are_means_over_prompts_and_over_pooled_instructions():
         Followed(strict=(True, False, False), loose=(True, True, False)),
         Followed(strict=(True,), loose=(True,)),
     ]
-    assert summarize(followed) == {
+    assert score_followed(followed) == {
         "prompt_strict": [0.0, 1.0],  # mean 1/2
         "instruction_strict": [1.0, 0.0, 0.0, 1.0],  # pooled 2/4; the mean of the prompts' means would be 2/3
         "prompt_loose": [0.0, 1.0],
@@ -214,7 +214,7 @@ def real_rows(shared_data: Path) -> list[Conversation]:
 def test_an_oracle_follows_every_real_instruction(real_rows):
     checks = [check for row in real_rows for check in row.checks]
     assert {check["id"] for check in checks} == set(CHECKERS)
-    scores = summarize([follow_all([check], oracle(check)) for check in checks])
+    scores = score_followed([follow_all([check], oracle(check)) for check in checks])
     failed = [json.dumps(c) for c, ok in zip(checks, scores["instruction_strict"], strict=True) if not ok]
     assert failed == []
     assert all(sum(values) == len(values) for values in scores.values())
@@ -228,7 +228,7 @@ def test_loose_is_never_below_strict_on_real_prompts(real_rows):
         for each in found:
             assert len(each.strict) == len(each.loose) == len(row.checks)
             assert all(loose >= strict for strict, loose in zip(each.strict, each.loose, strict=True))
-        scores = summarize(found)
+        scores = score_followed(found)
         assert all(
             loose >= strict for strict, loose in zip(scores["prompt_strict"], scores["prompt_loose"], strict=True)
         )

@@ -59,16 +59,8 @@ def bind(check: Check, *, where: str = "checks") -> Callable[[str], bool]:
     return functools.partial(CHECKERS[name], **arguments.model_dump())
 
 
-def follows(check: Check, response: str) -> bool:
-    """Whether the response follows one instruction, strictly. A blank response follows none.
-
-    Raises what ``bind`` raises.
-    """
-    return _strictly(bind(check), response)
-
-
 def follow_all(checks: Iterable[Check], response: str) -> Followed:
-    """Which of a prompt's instructions the response follows.
+    """Which of a prompt's instructions the response follows. A blank response follows none.
 
     Loosely an instruction is followed where any of ``loose_variants`` follows it. Raises what ``bind`` raises.
     """
@@ -90,7 +82,7 @@ def loose_variants(response: str) -> list[str]:
     return kept + [text.replace("*", "") for text in kept]
 
 
-def summarize(followed: Sequence[Followed]) -> dict[str, list[float]]:
+def score_followed(followed: Sequence[Followed]) -> dict[str, list[float]]:
     """The zeros and ones whose means are IFEval's four scores.
 
     ``prompt_*`` has one value a prompt: 1 where all its instructions are followed. ``instruction_*`` has one value an
