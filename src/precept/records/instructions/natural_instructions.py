@@ -13,7 +13,15 @@ from pydantic import Field as Bound
 from precept.errors import InputError
 from precept.records.instructions.built import Built, CountTokens, Seed, named_apart, naming_refused
 from precept.records.instructions.splits import Placed, draw_tasks, refuse_unknown, split_by_name
-from precept.records.instructions.task_files import Instance, TaskFile, TaskFiles, TaskInstances, read_task_files
+from precept.records.instructions.task_files import (
+    Instance,
+    TaskFile,
+    TaskFiles,
+    TaskInstances,
+    draw_instances,
+    evaluated_instances,
+    read_task_files,
+)
 from precept.records.instructions.yaml_files import read_yaml
 from precept.records.problems import FileProblem
 from precept.records.readers.natural_instructions import (
@@ -24,7 +32,6 @@ from precept.records.readers.natural_instructions import (
     borrowed_places,
     encode_instruction,
     encode_question,
-    evaluation_places,
     instance_pair,
     read_instruction,
 )
@@ -117,11 +124,15 @@ def _rows(
     borrowed = [instance_pair(instances.records, place) for place in places]
     text = encode_instruction(instruction, settings.fields, count=settings.num_examples, borrowed=borrowed)
     if test:
-        chosen = _test_instances(task, instances, settings)
+        chosen = evaluated_instances(
+            task, instances.usable, settings.num_test_instances, first=settings.first_test_instance
+        )
         rows = [_row(task.name, text, instance, None) for instance in chosen]
         report["test_instances_shown_as_examples"] = sum(instance.place in places for instance in chosen)
     else:
-        drawn = [instance for instance in _drawn(task.name, instances, settings) if instance.place not in places]
+        most = settings.max_num_instances_per_task
+        drawn = draw_instances(task.name, instances.usable, most, seed=settings.seed)
+        drawn = [instance for instance in drawn if instance.place not in places]
         rows = [_row(task.name, text, instance, _reference(instance, settings.seed)) for instance in drawn]
     glued = sum(example.suggestion not in (None, " ") for example in instruction.negatives[: settings.num_examples])
     report |= {"rows": len(rows), "instances_shown_as_examples": len(places), "suggestions_glued": glued}
@@ -136,25 +147,6 @@ def _row(task: str, instruction: str, instance: Instance, answer: str | None) ->
 
 def _reference(instance: Instance, seed: int) -> str:
     return random.Random(f"{seed}:{instance.source.hash}").choice(instance.references)
-
-
-def _drawn(task: str, instances: TaskInstances, settings: NaturalInstructionsSettings) -> list[Instance]:
-    shuffled = list(instances.usable)
-    random.Random(f"{settings.seed}:{task}").shuffle(shuffled)
-    return shuffled[: settings.max_num_instances_per_task]
-
-
-def _test_instances(task: TaskFile, instances: TaskInstances, settings: NaturalInstructionsSettings) -> list[Instance]:
-    places = evaluation_places(task.listed, settings.num_test_instances, first=settings.first_test_instance)
-    by_place = {instance.place: instance for instance in instances.usable}
-    chosen = [by_place[place] for place in places if place in by_place]
-    if not chosen:
-        raise FileProblem(
-            "too-few-instances",
-            f"{task.listed} instances, and the first to be tested is number {settings.first_test_instance} from 0:"
-            " set first_test_instance lower",
-        )
-    return chosen
 
 
 def _split(files: TaskFiles, settings: NaturalInstructionsSettings) -> dict[str, Placed]:

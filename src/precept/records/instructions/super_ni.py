@@ -26,7 +26,7 @@ from precept.records.instructions.splits import (
     refuse_unknown,
     split_by_category,
 )
-from precept.records.instructions.task_files import Instance, TaskFile, TaskFiles, read_task_files
+from precept.records.instructions.task_files import Instance, TaskFile, TaskFiles, draw_instances, read_task_files
 from precept.records.instructions.weak_instructions import output_space, with_delusive_examples
 from precept.records.problems import FileProblem
 from precept.records.readers.super_ni import task_text, texts_of
@@ -164,7 +164,8 @@ class _Writer:
         encodings = TK_INSTRUCT if settings.tk_instruct else (_own_encoding(settings),)
         text = self._training_text(task, encodings, instances)
         rows = []
-        for instance in _drawn(task.name, instances, settings):
+        most = settings.max_num_instances_per_task
+        for instance in draw_instances(task.name, instances, most, seed=settings.seed):
             # a row's draws depend on the row alone: adding tasks or instances moves no other
             rng = random.Random(f"{settings.seed}:{instance.source.hash}")
             encoding = rng.choice(encodings)
@@ -257,13 +258,6 @@ def _text(task: TaskFile, encodings: Sequence[Encoding]) -> TaskText:
         positives=max(encoding.positives for encoding in encodings),
         negatives=max(encoding.negatives for encoding in encodings),
     )
-
-
-def _drawn(task: str, instances: Sequence[Instance], settings: SuperNISettings) -> list[Instance]:
-    """Training instances: shuffled, then the first so many."""
-    shuffled = list(instances)
-    random.Random(f"{settings.seed}:{task}").shuffle(shuffled)
-    return shuffled[: settings.max_num_instances_per_task]
 
 
 def _test_instances(instances: Sequence[Instance], settings: SuperNISettings) -> Sequence[Instance]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from precept.errors import InputError
 from precept.records.files import DataFile, find_files, parse_file, read_bytes, split_limit
 from precept.records.fingerprint import record_hash
 from precept.records.problems import FileProblem, RowProblem, kind_of
+from precept.records.readers.natural_instructions import evaluation_places
 from precept.records.readers.reader import text_of
 from precept.records.readers.super_ni import instances_of, references_of, task_licence
 from precept.types import Refusal, Source
@@ -133,6 +135,26 @@ def _listed(document: Any) -> list[Any]:
     if not instances:
         raise FileProblem("empty-task", "the task has no instances")
     return instances
+
+
+def draw_instances(task: str, instances: Sequence[Instance], count: int | None, *, seed: int) -> list[Instance]:
+    """Training instances of a task: shuffled, then the first so many."""
+    shuffled = list(instances)
+    random.Random(f"{seed}:{task}").shuffle(shuffled)
+    return shuffled[:count]
+
+
+def evaluated_instances(task: TaskFile, usable: Sequence[Instance], count: int, *, first: int) -> list[Instance]:
+    """Those of ``evaluation_places``, in order. Raises FileProblem where there is none."""
+    by_place = {instance.place: instance for instance in usable}
+    chosen = [by_place[place] for place in evaluation_places(task.listed, count, first=first) if place in by_place]
+    if not chosen:
+        raise FileProblem(
+            "too-few-instances",
+            f"{task.listed} instances, and the first to be tested is number {first} from 0:"
+            " set first_test_instance lower",
+        )
+    return chosen
 
 
 def _instance(record: Any, place: int, task: TaskFile, licence: str | None) -> Instance:

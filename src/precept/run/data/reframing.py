@@ -12,9 +12,9 @@ from precept.decode.remote import RemoteSettings
 from precept.errors import InputError
 from precept.ports import Chat
 from precept.records.instructions.built import Built, CountTokens, named_apart, naming_refused
-from precept.records.instructions.task_files import Instance, TaskFile, read_task_files
+from precept.records.instructions.task_files import Instance, TaskFile, evaluated_instances, read_task_files
 from precept.records.problems import FileProblem
-from precept.records.readers.natural_instructions import evaluation_places, read_instruction
+from precept.records.readers.natural_instructions import read_instruction
 from precept.records.readers.super_ni import task_text
 from precept.run.judge.model import make_judge
 from precept.settings import Settings
@@ -82,7 +82,7 @@ def build(paths: Sequence[str], settings: ReframingSettings, *, count_tokens: Co
     for task in files.tasks:
         try:
             usable = files.read(task).usable
-            chosen = _asked(task, usable, settings)
+            chosen = evaluated_instances(task, usable, settings.num_test_instances, first=settings.first_test_instance)
             raw = _raw_task(task, usable[: settings.num_dev_outputs], before=chosen[0].place)
         except FileProblem as problem:
             files.refused.append(Refusal(task.file.name, None, problem.reason, problem.code))
@@ -179,20 +179,6 @@ def _told(made: Reframed) -> dict[str, Any]:
     }
     steps = [{"instruction": step.instruction, "inputs": step.inputs, "output": step.output} for step in made.steps]
     return {"techniques": techniques, **({"steps": steps} if steps else {})}
-
-
-def _asked(task: TaskFile, usable: Sequence[Instance], settings: ReframingSettings) -> list[Instance]:
-    """The instances that are asked, in order. Raises FileProblem where there is none."""
-    places = evaluation_places(task.listed, settings.num_test_instances, first=settings.first_test_instance)
-    by_place = {instance.place: instance for instance in usable}
-    chosen = [by_place[place] for place in places if place in by_place]
-    if not chosen:
-        raise FileProblem(
-            "too-few-instances",
-            f"{task.listed} instances, and the first to be asked is number {settings.first_test_instance} from 0:"
-            " set first_test_instance lower",
-        )
-    return chosen
 
 
 def _num_demos(name: str, settings: ReframingSettings) -> int:
