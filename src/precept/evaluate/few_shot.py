@@ -11,10 +11,10 @@ from typing import NamedTuple
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from precept.evaluate.extract import ANSWER_PHRASE
 from precept.evaluate.gsm8k import read_number
 
 STEP_BY_STEP = "Let's think step by step."
-ANSWER_PHRASE = "the answer is"
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 
 

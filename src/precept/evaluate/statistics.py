@@ -8,10 +8,10 @@ would move with other items of the same kind, not with other prompts, tasks or t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from statistics import NormalDist
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -122,6 +122,14 @@ def verdict(difference: Mapping[str, float], *, alpha: float = 0.05) -> Literal[
     if difference["p"] >= alpha:
         return "undecided"
     return "better" if difference["low"] > 0 else "worse" if difference["high"] < 0 else "undecided"
+
+
+def add_p_holm(compared: Iterable[dict[str, Any]]) -> None:
+    """Put ``p_holm`` beside the ``p`` of each comparison, corrected for all of them."""
+    listed = list(compared)
+    corrected = holm({str(n): found["p"] for n, found in enumerate(listed)})
+    for n, found in enumerate(listed):
+        found["p_holm"] = corrected[str(n)]
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:

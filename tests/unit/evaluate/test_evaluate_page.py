@@ -233,7 +233,9 @@ def test_perplexity_is_no_share_of_a_hundred_and_is_not_drawn() -> None:
     reader = Reader(make_page(Page("run", "", evaluations=(own(0), own(1)))))
     assert ["ask 1", "tune", "perplexity", "9", "12.5", "11.25 to 14"] in reader.rows
     assert not reader.values("cx")
-    assert "Scores in per cent, perplexity and bits per byte as they are, with 95 % intervals over items." in reader.text
+    assert (
+        "Scores in per cent, perplexity and bits per byte as they are, with 95 % intervals over items." in reader.text
+    )
 
 
 def test_of_many_comparisons_the_page_says_what_chance_does() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from precept.evaluate import ItemResult, by_task, summarize
 from precept.evaluate.best_template import best_template
 from precept.evaluate.run import by_words, score_means
-from precept.evaluate.statistics import holm, verdict
+from precept.evaluate.statistics import add_p_holm, holm, verdict
 from precept.evaluate.suite import Suite, group_scores
 from precept.run.eval.byte_bpe import hash_byte_bpe
 from precept.run.eval.tasks import Asked
@@ -63,10 +63,7 @@ def _task_differences(
 ) -> dict[str, Any]:
     """``{TASK: {METRIC: {value, low, high, p, n, p_holm}}}``."""
     found = {name: summarize({name: own}, against={name: theirs[name]})["difference"] for name, own in ours.items()}
-    compared = [(name, metric) for name, metrics in found.items() for metric in metrics]
-    corrected = holm({str(n): found[name][metric]["p"] for n, (name, metric) in enumerate(compared)})
-    for n, (name, metric) in enumerate(compared):
-        found[name][metric]["p_holm"] = corrected[str(n)]
+    add_p_holm(entry for metrics in found.values() for entry in metrics.values())
     return found
 
 

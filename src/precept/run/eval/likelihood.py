@@ -21,8 +21,6 @@ class TextScorer:
 
     chooser: Chooser
     plain: PlainText
-    prefix_id: int | None
-    """What the first token of a text is predicted from."""
 
     def __call__(self, items: Sequence[Item]) -> list[Likelihood]:
         """One likelihood an item, in order."""
@@ -38,14 +36,14 @@ class TextScorer:
         ]
 
     def _windows(self, item: Item) -> list[TokenSequence]:
-        if self.prefix_id is None or self.plain.start_id is not None:
+        if self.plain.first_id is None or self.plain.start_id is not None:
             raise InputError(
                 "whole texts are scored by decoder-only models whose tokenizer has BOS or EOS",
                 code="no-text-likelihood",
                 where=item.id,
                 do="use rows of prompts with references, or another model",
             )
-        return self.plain.windows(item.text, self.prefix_id, self.chooser.max_context)
+        return self.plain.windows(item.text, self.plain.first_id, self.chooser.max_context)
 
 
 def _of_text(item: Item, windows: Sequence[TokenSequence], logps: Sequence[float]) -> Likelihood:

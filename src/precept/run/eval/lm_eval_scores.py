@@ -39,11 +39,9 @@ class HarnessScores:
     @cached_property
     def prefix_id(self) -> int:
         """What the first token of a text is predicted from: BOS, else EOS."""
-        tokenizer = self.model.loaded.tokenizer
-        found = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-        if found is None:
+        if self.plain.first_id is None:
             raise InputError("the tokenizer has neither BOS nor EOS", code="no-prefix-token", do="set bos_token")
-        return int(found)
+        return self.plain.first_id
 
     def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, bool]]:
         """Of each (context, continuation) the continuation's log-probability, and whether greedy decoding would write

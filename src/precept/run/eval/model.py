@@ -60,10 +60,8 @@ class AskedModel:
 
     def measure(self, items: Sequence[Item], task: Task) -> list[Likelihood]:
         """The likelihood of texts, and of references as answers."""
-        tokenizer = self.model.loaded.tokenizer
-        first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
         chooser = self._chat_chooser if self._in_chat(task) else self._plain_chooser
-        return TextScorer(chooser, self._plain, first)(items)
+        return TextScorer(chooser, self._plain)(items)
 
     @cached_property
     def _chat_chooser(self) -> Chooser:

@@ -7,7 +7,7 @@ from typing import Any
 
 from precept.evaluate import ItemResult
 from precept.evaluate.gap import compare_runs, score_gap, spread_over_runs
-from precept.evaluate.statistics import holm
+from precept.evaluate.statistics import add_p_holm
 from precept.run.eval.rounds import Plan
 
 Found = Sequence[Sequence[ItemResult]]
@@ -42,17 +42,10 @@ def variant_document(plan: Plan, found: Found, names: Sequence[str]) -> dict[str
             "tasks": tasks,
             "item_files": [names[n] for n in places],
         }
-    _correct([entry["overall"]["gap"] for entry in document.values()])
-    _correct([task["gap"] for entry in document.values() for task in entry["tasks"].values()])
+    add_p_holm(found for entry in document.values() for found in entry["overall"]["gap"].values())
+    by_task = [task for entry in document.values() for task in entry["tasks"].values()]
+    add_p_holm(found for task in by_task for found in task["gap"].values())
     return document
-
-
-def _correct(gaps: Sequence[dict[str, dict[str, Any]]]) -> None:
-    """Put ``p_holm`` beside every p, corrected for all of them."""
-    entries = [entry for gap in gaps for entry in gap.values()]
-    corrected = holm({str(n): entry["p"] for n, entry in enumerate(entries)})
-    for n, entry in enumerate(entries):
-        entry["p_holm"] = corrected[str(n)]
 
 
 def repeat_document(plan: Plan, found: Found, names: Sequence[str], *, against: Found | None = None) -> dict[str, Any]:

@@ -22,10 +22,11 @@ SOURCE = Source("item", 1, "0" * 16)
 @dataclass(frozen=True)
 class PlainText:
     """Encodes prompts, and pairs of a prompt and what follows it. ``start_id`` opens the decoder's side of an
-    encoder-decoder model and is None for any other."""
+    encoder-decoder model and is None for any other; ``first_id`` is what a text's first token is predicted from."""
 
     encoder: TextEncoder
     start_id: int | None = None
+    first_id: int | None = None
 
     def encode(self, text: str) -> IntArray:
         """Ids of a text as the tokenizer's convention opens it (BOS), and, for an encoder, closes it. What spells a
@@ -90,4 +91,6 @@ def plain_text(model: OpenedModel) -> PlainText:
     """The encoder of plain text for a model."""
     loaded = model.loaded
     start = start_of(loaded) if loaded.is_encoder_decoder else None
-    return PlainText(TextEncoder(loaded.tokenizer), start)
+    tokenizer = loaded.tokenizer
+    first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    return PlainText(TextEncoder(tokenizer), start, first)
