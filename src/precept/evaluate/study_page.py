@@ -46,7 +46,7 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TextTable:
     """Texts in columns, of which ``numbers`` are set right; a column without a text is left out."""
 
     columns: tuple[str, ...]
@@ -153,17 +153,17 @@ def describe(study: Study, panel: Panel) -> str:
     return " ".join(told)
 
 
-def score_table(study: Study, panel: Panel) -> Table:
+def score_table(study: Study, panel: Panel) -> TextTable:
     """A row a mean."""
     columns = (study.layout.lines or "", study.layout.x, f"{study.metric}, %", "95 % interval", "over items alone")
     rows = tuple(
         (p.line or "", p.x, _percent(p.mean.value), _interval(p.mean), _items(p.mean), *_counts(p.mean))
         for p in panel.points
     )
-    return Table((*columns, "runs", "items"), rows, frozenset(range(2, 7)))
+    return TextTable((*columns, "runs", "items"), rows, frozenset(range(2, 7)))
 
 
-def claim_table(study: Study) -> Table:
+def claim_table(study: Study) -> TextTable:
     """A row a claim."""
     columns = (
         "source",
@@ -191,10 +191,10 @@ def claim_table(study: Study) -> Table:
         p = "" if estimate.p is None else format_p(estimate.p).removeprefix("= ")
         corrected = "" if found.p_holm is None else format_p(found.p_holm).removeprefix("= ")
         rows.append((*cells, points, interval, items, runs, f"{estimate.n:,}", p, corrected, found.verdict))
-    return Table((*columns, "p by Holm", "verdict"), tuple(rows), frozenset({4, 5, 6, 8, 9, 10}))
+    return TextTable((*columns, "p by Holm", "verdict"), tuple(rows), frozenset({4, 5, 6, 8, 9, 10}))
 
 
-def cell_table(study: Study) -> Table:
+def cell_table(study: Study) -> TextTable:
     """A row an evaluation."""
     names = [axis.name for axis in study.layout.axes]
     rows = [
@@ -202,7 +202,7 @@ def cell_table(study: Study) -> Table:
         for own in zip(*study.cells.values(), strict=True)
     ]
     columns = (*names, *(f"{group}, %" for group in study.cells), "folder")
-    return Table(columns, tuple(rows), frozenset(range(len(names), len(columns) - 1)))
+    return TextTable(columns, tuple(rows), frozenset(range(len(names), len(columns) - 1)))
 
 
 def notes_on(study: Study) -> Iterator[str]:
@@ -332,11 +332,11 @@ def _verb(verdict: Verdict, count: int) -> str:
     return f"{'is' if count == 1 else 'are'} {verdict}"
 
 
-def _html(table: Table) -> Markup:
+def _html(table: TextTable) -> Markup:
     return plain_table(table.columns, table.rows, numbers=table.numbers)
 
 
-def _markdown(table: Table) -> list[str]:
+def _markdown(table: TextTable) -> list[str]:
     shown = [n for n in range(len(table.columns)) if any(row[n] for row in table.rows)]
     lines = [[_plain(table.columns[n]) for n in shown], ["---:" if n in table.numbers else "---" for n in shown]]
     lines += [[_plain(row[n]) for n in shown] for row in table.rows]

@@ -129,7 +129,7 @@ def _dot_plot(rows: Sequence[DotRow], axis: Axis, *, title: str) -> Markup:
     labels = []
     y = DOT_TOP
     for row in rows:
-        labels.append(element("text", shorten(row.name), x=DOT_MARGIN, y=y + 13))
+        labels.append(element("text", shorten_name(row.name), x=DOT_MARGIN, y=y + 13))
         y += LABEL_HEIGHT
         for dot in row.dots:
             low, value, high = (axis.place(100 * number) for number in (dot.low, dot.value, dot.high))
@@ -157,7 +157,7 @@ def _dot_plot(rows: Sequence[DotRow], axis: Axis, *, title: str) -> Markup:
     return element("figure", drawing)
 
 
-def shorten(name: str) -> str:
+def shorten_name(name: str) -> str:
     """A name that fits above its row: of a longer one the beginning and the end."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 13]}…{name[-12:]}"
 

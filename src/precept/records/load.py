@@ -189,7 +189,7 @@ def _read_file(
     if change is not None:
         kept = [change(row) for row in kept]
     rows: list[Row] = []
-    tally = Tally(name)
+    tally = FileTally(name)
     for row in kept:
         problem = tally.look(row)
         if problem is None:
@@ -219,9 +219,9 @@ def _out_of_order(part: Part) -> bool:
     return bool((places[1:] < places[:-1]).any())
 
 
-def _settled(stream: RecordStream, read: RowReader, plan: Plan) -> tuple[StreamedRows, Tally, list[Refusal]]:
+def _settled(stream: RecordStream, read: RowReader, plan: Plan) -> tuple[StreamedRows, FileTally, list[Refusal]]:
     """The usable rows of a stream, what was seen of them, and the refusals."""
-    tally = Tally(stream.name)
+    tally = FileTally(stream.name)
     refused = [Refusal(stream.name, number, problem.reason, problem.code) for number, problem in plan.refused]
     places, hashes = array("i"), array("Q")
     for place, number, row in read_places(stream, read):
@@ -236,7 +236,7 @@ def _settled(stream: RecordStream, read: RowReader, plan: Plan) -> tuple[Streame
     return StreamedRows(stream, read, *index), tally, refused
 
 
-class Tally:
+class FileTally:
     """What is told of the rows of a file, seen one after the other."""
 
     def __init__(self, name: str) -> None:

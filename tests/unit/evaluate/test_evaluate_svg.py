@@ -18,7 +18,7 @@ from precept.evaluate.svg import (
     dot_plots,
     line_chart,
     round_ticks,
-    shorten,
+    shorten_name,
     thin,
 )
 
@@ -103,5 +103,9 @@ def test_hundreds_of_rows_come_in_plots_over_the_same_axis() -> None:
 
 def test_a_long_name_keeps_its_beginning_and_its_end() -> None:
     name = "task1344_" + "glue_" * 20 + "classification"
-    assert shorten("sort") == "sort"
-    assert len(shorten(name)) == 56 and shorten(name).startswith("task1344_glue") and name.endswith(shorten(name)[-12:])
+    assert shorten_name("sort") == "sort"
+    assert (
+        len(shorten_name(name)) == 56
+        and shorten_name(name).startswith("task1344_glue")
+        and name.endswith(shorten_name(name)[-12:])
+    )

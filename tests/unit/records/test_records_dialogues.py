@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.fakes import WordCounter
 
-from precept.records.instructions.dialogue_text import dialogue_block, draw_reply, list_dialogue, read_turns
+from precept.records.instructions.dialogue_text import dialogue_block, draw_reply, list_dialogue, read_dialogue
 from precept.records.instructions.flan import FlanSettings
 from precept.records.instructions.flan import build as build_flan
 from precept.records.instructions.flan_collection import FlanCollectionSettings, build
@@ -46,7 +46,7 @@ def asked(row: Conversation) -> str:
     ],
 )
 def test_turns_are_read_of_texts_and_of_the_common_objects(turns: list[Any]) -> None:
-    assert read_turns(turns) == TURNS
+    assert read_dialogue(turns) == TURNS
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_turns_are_read_of_texts_and_of_the_common_objects(turns: list[Any]) -> 
 )
 def test_what_is_no_dialogue_of_two_is_refused(turns: Any, reason: str) -> None:
     with pytest.raises(RowProblem, match=reason) as caught:
-        read_turns(turns)
+        read_dialogue(turns)
     assert caught.value.code == "bad-dialogue"
 
 

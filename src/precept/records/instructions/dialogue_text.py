@@ -14,7 +14,7 @@ SPEAKER_KEYS = ("role", "from", "speaker")
 MOST_REPLIES = 20  # of a dialogue: one of the first so many is asked for (the released code's bound)
 
 
-def read_turns(value: Any) -> tuple[str, ...]:
+def read_dialogue(value: Any) -> tuple[str, ...]:
     """The texts of a list of turns: bare texts, whose speakers alternate, or objects with a text and who says it.
 
     Raises RowProblem for anything else: a blank turn, more than two speakers (a system text counts as one), or one who

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from precept.errors import InputError
 from precept.records.answers import END_MARKER
 from precept.records.instructions.built import naming_refused
-from precept.records.instructions.dialogue_text import dialogue_block, draw_reply, read_turns
+from precept.records.instructions.dialogue_text import dialogue_block, draw_reply, read_dialogue
 from precept.records.instructions.flan_splits import flan_clusters_of, flan_kind_of
 from precept.records.instructions.flan_templates import (
     ANSWER_SLOT,
@@ -327,7 +327,7 @@ def _example(row: RawRecord, entry: TaskPlan, templates: TemplateSet) -> Example
         raise RowProblem("repeated-option", "two of its options are the same")
     turns: tuple[str, ...] = ()
     if DIALOGUE_SLOT in templates.slots:
-        turns = read_turns(_held(row.columns, _names(DIALOGUE_SLOT, entry, templates)))
+        turns = read_dialogue(_held(row.columns, _names(DIALOGUE_SLOT, entry, templates)))
     if turns and answer_column(row.columns, entry.answer) is None:
         # which turn is asked for follows from the row alone: no other row moves it
         turns, reply = draw_reply(turns, random.Random(f"reply {row.source.hash}"))
