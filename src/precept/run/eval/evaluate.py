@@ -14,7 +14,6 @@ from precept import __version__
 from precept.errors import InputError
 from precept.evaluate.suite import load_suite
 from precept.models.folder import check_model_folder, resolve_model
-from precept.run.data.rows import refusals_document
 from precept.run.eval.answer import Contender, answer_all, own_template
 from precept.run.eval.byte_bpe import refuse_unused
 from precept.run.eval.complete import refuse_incomplete, remove_result
@@ -88,8 +87,7 @@ def run_eval(
         ]
         scope = chosen.about if chosen and chosen.about and not tasks else _scope(asked)
         document = whole_document(answered, suite=chosen, searched=searched, output=output)
-        document |= {"detectable": detectable} if detectable else {}
-        document |= {"dropped": refusals_document(asking.dropped)} if asking.dropped else {}
+        document |= ({"detectable": detectable} if detectable else {}) | asking.dropped
         document |= {"scope": scope, "seed": seed, "date": _today(), "versions": _versions(), "items": str(output)}
         refuse_incomplete(document, [result for own in answered for results in own.found for result in results])
         write_atomic(output / RESULT, orjson.dumps(document, option=orjson.OPT_INDENT_2))

@@ -11,11 +11,11 @@ from precept.errors import InputError
 from precept.evaluate import Item, Shots, Task, family_for, items_from_rows, load_task
 from precept.records import Loaded
 from precept.run.console import say
-from precept.run.data.rows import read_rows
+from precept.run.data.rows import read_rows, refusals_document
 from precept.run.eval.byte_bpe import load_byte_bpe
 from precept.run.eval.shots import find_shots
 from precept.run.eval.world import WORLD, world_rows
-from precept.types import Conversation, Refusal, Row
+from precept.types import Conversation, Row
 
 TASK_ENDINGS = {".yaml", ".yml"}
 DROP = "--bad-rows drop (bad_rows: drop in a recipe)"
@@ -42,9 +42,10 @@ class Asking:
         return self.loaded[tuple(paths)]
 
     @property
-    def dropped(self) -> list[Refusal]:
-        """What was left out of all that was read, each row once."""
-        return list(dict.fromkeys(refusal for loaded in self.loaded.values() for refusal in loaded.refusals))
+    def dropped(self) -> dict[str, Any]:
+        """What the document says of the rows left out of all that was read, each once; empty where none was."""
+        refusals = dict.fromkeys(refusal for loaded in self.loaded.values() for refusal in loaded.refusals)
+        return {"dropped": refusals_document(list(refusals))} if refusals else {}
 
     def changed(self, task: Task) -> Task:
         """The task as it is asked. Raises InputError for examples that no layout can hold, and for a score whose
