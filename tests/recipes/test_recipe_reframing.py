@@ -124,6 +124,7 @@ def test_tasks_of_the_first_collection_and_templates_made_by_hand_are_taken(tmp_
         (["first_test_instance=12", "techniques=[decomposition]"], "decomposition needs a teacher"),
         (["first_test_instance=12", "by_teacher=[itemizing]"], "no teacher was named"),
         ([], "the first to be tested is number 60 from 0"),
+        ([], "do: mend them, or the template or setting that they fail at"),
         (
             ["by_teacher=[itemizing]", "teacher=m", "teacher_url=http://127.0.0.1:9/v1", "chat_template=chatml"],
             "a server writes its own prompts",

@@ -22,6 +22,8 @@ from precept.settings import Settings
 from precept.types import Comparison, Conversation
 
 TRAIN, TEST, REPORT, SOURCES = "train.jsonl", "test.jsonl", "report.json", "sources.json"
+MENDED = ", or the template or setting that they fail at"
+"""What else there is to mend where a maker refuses rows that can be read."""
 
 
 def make_data(
@@ -58,7 +60,8 @@ def make_data(
         return result
     with open_output(output, manifest, fresh=fresh or _unfinished(output, method)) as out:
         built = MAKERS[method].build(paths, settings, count_tokens=counter)
-        settle_refusals(built.refused, kept=len(built.train) + len(built.test), bad_rows=keys.bad_rows)
+        kept = len(built.train) + len(built.test)
+        settle_refusals(built.refused, kept=kept, bad_rows=keys.bad_rows, told_by=MENDED)
         refuse_unread(method, settings, counter, where)
         out.claim(manifest)
         result = _write(out, built, method)

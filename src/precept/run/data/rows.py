@@ -86,7 +86,7 @@ def settle_refusals(
     summary = "\n    ".join([*lines, "first:", *first])
     if kept == 0:
         raise InputError(
-            "no row can be used" if not whole_files else "no file could be read",
+            "no row can be used" if not whole_files else "no file can be used",
             code="no-usable-rows" if not whole_files else "no-readable-file",
             found="\n    " + summary,
             do=f"mend them{told_by}",

@@ -81,7 +81,7 @@ def convert(paths: Sequence[str], *, to: str, output: Path, bad_rows: str, as_js
     """Write rows in another format; a row that cannot be expressed there is an error."""
     if to not in FORMATS:
         raise unknown_key(to, list(FORMATS), where=None, kind="format")
-    rows = read_rows(paths, bad_rows=parse_bad_rows(bad_rows)).rows
+    rows = read_rows(paths, bad_rows=parse_bad_rows(bad_rows), do="--bad-rows drop").rows
     document = {"output": str(output), "format": to, **write(rows, output, to)}
     print_json(document) if as_json else say(f"{document['rows']} rows -> {output} ({to})")
 

@@ -60,7 +60,8 @@ def _list(options: Mapping[str, Any]) -> None:
     from precept.run.eval.metric_names import list_names, list_variants, print_names, print_variants
     from precept.run.eval.text import print_suites
 
-    suites = [{"name": name, "does": load_suite(name).about, "source": load_suite(name).source} for name in SUITES]
+    loaded = {name: load_suite(name) for name in SUITES}
+    suites = [{"name": name, "does": suite.about, "source": suite.source} for name, suite in loaded.items()]
     variants = list_variants()
     if options["as_json"]:
         return print_json({**list_names(), "variants": variants, "suites": suites})
