@@ -7,20 +7,22 @@ JSON) is left to ``parse_json``, which sees it whole.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import orjson
 
-from precept.records.parse_json import parse_odd_line
-from precept.records.problems import FileProblem, RowProblem
+from precept.records.parse_json import parse_lines
+from precept.records.problems import RowProblem
 from precept.records.stream import NotStreamed, RecordStream
 
 BLOCK = 1 << 20
 LONGEST_RECORD = 64 << 20  # bytes; a file with a longer one is read whole
-BETWEEN = re.compile(rb"[}\]]\s*,\s*(?=[{\[])")
+QUOTE, COMMA = 2, 3
+KINDS = bytes({"{": 1, "[": 1, "}": 255, "]": 255, '"': QUOTE, ",": COMMA}.get(chr(byte), 0) for byte in range(256))
+"""1 where a byte opens, -1 where it closes."""
 
 
 class Block(NamedTuple):
@@ -109,30 +111,44 @@ def _layout(opening: bytes) -> bool:
 def _pieces(stored: Stored, start: int, *, lines: bool, digest: Any) -> Iterator[bytes]:
     """The bytes from ``start`` on in pieces that end where a record does; ``digest`` is told all of the file."""
     digest.update(stored.read(0, start))
-    left, done = b"", start
+    left, done, nesting = b"", start, Nesting()
     while data := stored.read(done, done + BLOCK):
         digest.update(data)
         done += len(data)
-        left += data
+        cut = data.rfind(b"\n") + 1 if lines else nesting.end_of_elements(data)
+        if cut:
+            yield left + data[:cut]
+            left = b""
+        left += data[cut:]
         if len(left) > LONGEST_RECORD:
             raise NotStreamed
-        cut = left.rfind(b"\n") + 1 if lines else _last_cut(left)
-        if cut:
-            yield left[:cut]
-            left = left[cut:]
     if not lines and (not left.rstrip().endswith(b"]") or left.strip() == b"]"):
         raise NotStreamed  # cut short, or with a comma before the end
     if left.strip():
         yield left
 
 
-def _last_cut(data: bytes) -> int:
-    """One past a comma at which the elements before are whole, 0 if there is none."""
-    for found in reversed(list(BETWEEN.finditer(data, max(0, len(data) - (1 << 16))))):
-        cut = found.start() + 1 + data[found.start() + 1 : found.end()].index(b",") + 1
-        if _array(data[:cut]) is not None:
-            return cut
-    return 0
+class Nesting:
+    """How deep an array is nested where the bytes seen so far end."""
+
+    def __init__(self) -> None:
+        self._depth, self._quoted, self._escaped = 0, False, False
+
+    def end_of_elements(self, data: bytes) -> int:
+        """One past the last comma between elements in the bytes that follow, 0 if there is none."""
+        if self._escaped:
+            data = b" " + data[1:]
+        data = data.replace(b"\\\\", b"  ").replace(b'\\"', b"  ")
+        self._escaped = data.endswith(b"\\")
+        kinds = np.frombuffer(data.translate(KINDS), np.int8)
+        places = np.flatnonzero(kinds)
+        kinds = kinds[places]
+        quoted = np.logical_xor.accumulate(np.concatenate([[self._quoted], kinds == QUOTE]))[1:]
+        depth = self._depth + np.cumsum(np.where(quoted | (kinds > 1), 0, kinds))
+        if len(places):
+            self._depth, self._quoted = int(depth[-1]), bool(quoted[-1])
+        commas = places[(kinds == COMMA) & ~quoted & (depth == 0)]
+        return int(commas[-1]) + 1 if len(commas) else 0
 
 
 def _array(data: bytes) -> list[Any] | None:
@@ -161,21 +177,9 @@ def _parse(data: bytes, block: Block, *, lines: bool) -> tuple[list[tuple[int, A
         return list(enumerate(elements, block.numbers + 1)), []
     rows: list[tuple[int, Any]] = []
     refused: list[tuple[int, RowProblem]] = []
-    number, done = block.numbers, block.start
-    for index, line in enumerate(data.split(b"\n")):
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            if line.strip():
-                number += 1
-                try:
-                    rows.append((number, parse_odd_line(line, line_number=block.line + index + 1, offset=done)))
-                except FileProblem:
-                    raise
-                except RowProblem as problem:
-                    refused.append((number, problem))
+    for number, record in parse_lines(data, line=block.line, offset=block.start, number=block.numbers):
+        if isinstance(record, RowProblem):
+            refused.append((number, record))
         else:
-            number += 1
             rows.append((number, record))
-        done += len(line) + 1
     return rows, refused

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,22 +81,10 @@ def _parse_lines(body: bytes, *, offset: int, limit: int | None) -> RawRows:
     records: list[Any] = []
     numbers: list[int] = []
     raw = RawRows(records, numbers)
-    lines = body.split(b"\n")
-    number = 0
-    for index, line in enumerate(lines):
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            if not line.strip():
-                continue
-            try:
-                start = offset + sum(len(before) + 1 for before in lines[:index])
-                record = parse_odd_line(line, line_number=index + 1, offset=start)
-            except RowProblem as problem:
-                number += 1
-                raw.refused.append((number, problem))
-                continue
-        number += 1
+    for number, record in parse_lines(body, offset=offset):
+        if isinstance(record, RowProblem):
+            raw.refused.append((number, record))
+            continue
         records.append(record)
         numbers.append(number)
         if limit is not None and number >= limit:
@@ -104,7 +92,30 @@ def _parse_lines(body: bytes, *, offset: int, limit: int | None) -> RawRows:
     return raw
 
 
-def parse_odd_line(line: bytes, *, line_number: int, offset: int) -> Any:
+def parse_lines(
+    data: bytes, *, line: int = 0, offset: int = 0, number: int = 0
+) -> Iterator[tuple[int, Any | RowProblem]]:
+    """Row number and value of each line that is not blank, or why it has none. Before the data stand ``line`` lines,
+    ``offset`` bytes and ``number`` rows."""
+    for text in data.split(b"\n"):
+        line += 1
+        if text.strip():
+            number += 1
+            yield number, _parse_line(text, line=line, offset=offset)
+        offset += len(text) + 1
+
+
+def _parse_line(text: bytes, *, line: int, offset: int) -> Any | RowProblem:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            return _parse_odd_line(text, line_number=line, offset=offset)
+        except RowProblem as problem:
+            return problem
+
+
+def _parse_odd_line(line: bytes, *, line_number: int, offset: int) -> Any:
     """A line that the strict parser refuses: NaN and lone surrogates pass here (the latter are refused by name
     later), anything else raises RowProblem with line and column."""
     text = decode(line, first_line=line_number, offset=offset)

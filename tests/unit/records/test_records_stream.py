@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import orjson
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -14,6 +17,7 @@ import zstandard
 from precept.errors import InputError
 from precept.records import data_hash, json_stream, load, parquet_stream, split
 from precept.records.lazy import LazyRows, StreamedRows
+from precept.records.parse_json import parse_json
 from precept.types import Conversation
 
 
@@ -48,6 +52,7 @@ FILES = {
     "array.jsonl": json.dumps(ROWS),
     "chats.json": json.dumps(CHATS, indent=1),
     "odd.json": json.dumps(ODD),
+    "quotes.json": json.dumps([record(n, note='\\' * (n % 4) + '"}, {"' + "]" * n) for n in range(60)]),
 }
 
 
@@ -76,6 +81,46 @@ def test_rows_of_parquet_are_those_of_the_whole_file(
     chats = pyarrow.Table.from_pylist(CHATS)
     pyarrow.parquet.write_table(chats, tmp_path / "chats.parquet", row_group_size=groups)
     equal_whole_or_streamed(tmp_path / "chats.parquet")
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7])
+def test_elements_are_told_apart_wherever_blocks_end(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([record(n, note='\\' * (n % 4) + '"}, {"') for n in range(12)], ensure_ascii=False))
+    monkeypatch.setattr(json_stream, "BLOCK", block)
+    equal_whole_or_streamed(path)
+
+
+def test_a_long_element_is_parsed_no_more_often_than_a_short_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = 0
+
+    def count(data: bytes) -> object:
+        nonlocal parsed
+        parsed += len(data)
+        return orjson.loads(data)
+
+    monkeypatch.setattr(json_stream, "BLOCK", 4000)
+    monkeypatch.setattr(json_stream, "orjson", SimpleNamespace(loads=count, JSONDecodeError=orjson.JSONDecodeError))
+    path = tmp_path / "chats.json"
+    path.write_text(json.dumps([{"messages": chat["messages"] * 500} for chat in CHATS[:12]]))
+    equal_whole_or_streamed(path)
+    # once for the index, once for each of the readings above, and what lies in the block of a row asked for alone
+    assert parsed < 20 * path.stat().st_size
+
+
+def test_lines_that_strict_json_refuses_are_read_in_one_pass() -> None:
+    started = time.monotonic()
+    assert len(parse_json(b'{"a": NaN}\n' * 20000, ending=".jsonl").records) == 20000
+    assert time.monotonic() - started < 10  # adding up the bytes before each line took half a minute
+
+
+def test_a_line_of_other_bytes_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "BLOCK", 400)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(lines(*ROWS[:20]).encode() + b'{"text": "\xff"}\n' + lines(*ROWS[20:]).encode())
+    equal_whole_or_streamed(path)
 
 
 def equal_whole_or_streamed(path: Path) -> None:
