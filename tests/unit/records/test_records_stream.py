@@ -52,7 +52,7 @@ FILES = {
     "array.jsonl": json.dumps(ROWS),
     "chats.json": json.dumps(CHATS, indent=1),
     "odd.json": json.dumps(ODD),
-    "quotes.json": json.dumps([record(n, note='\\' * (n % 4) + '"}, {"' + "]" * n) for n in range(60)]),
+    "quotes.json": json.dumps([record(n, note="\\" * (n % 4) + '"}, {"' + "]" * n) for n in range(60)]),
 }
 
 
@@ -84,9 +84,11 @@ def test_rows_of_parquet_are_those_of_the_whole_file(
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 7])
-def test_elements_are_told_apart_wherever_blocks_end(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elements_are_told_apart_wherever_blocks_end(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "rows.json"
-    path.write_text(json.dumps([record(n, note='\\' * (n % 4) + '"}, {"') for n in range(12)], ensure_ascii=False))
+    path.write_text(json.dumps([record(n, note="\\" * (n % 4) + '"}, {"') for n in range(12)], ensure_ascii=False))
     monkeypatch.setattr(json_stream, "BLOCK", block)
     equal_whole_or_streamed(path)
 

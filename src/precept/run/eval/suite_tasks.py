@@ -40,7 +40,8 @@ def suite_tasks(suite: Suite, folder: Path, asking: Asking) -> list[Asked]:
     return found
 
 
-def _load(suite: Suite, entry: Entry) -> Task:
+def task_of(suite: Suite, entry: Entry) -> Task:
+    """The stock task or the task file of an entry."""
     beside = suite.path.parent / entry.task
     return load_task(beside if beside.suffix in TASK_ENDINGS else entry.task)
 
@@ -49,7 +50,7 @@ def _left_out(suite: Suite, entry: Entry, folder: Path, asking: Asking) -> bool:
     """Whether an optional entry lacks what it needs. Where it lacks the tokenizer alone, one line says so."""
     if not find_data(entry.data, folder) or (entry.only and not find_data(entry.only, folder)):
         return True
-    task = _load(suite, entry)
+    task = task_of(suite, entry)
     lacks = task.needs_tokenizer and (asking.rouge_tokenizer or task.rouge_tokenizer) is None
     if lacks:
         say(f"{entry.task} is left out: it needs GPT-2's tokenizer, --rouge-tokenizer FOLDER")
@@ -57,7 +58,7 @@ def _left_out(suite: Suite, entry: Entry, folder: Path, asking: Asking) -> bool:
 
 
 def _entry(suite: Suite, entry: Entry, folder: Path, asking: Asking) -> list[Asked]:
-    stock = asking.changed(_load(suite, entry))
+    stock = asking.changed(task_of(suite, entry))
     paths = find_data(entry.data, folder)
     if not paths:
         raise missing_data(suite, entry.data, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -12,7 +11,6 @@ from pydantic import BaseModel
 from precept import __version__
 from precept.bundled.make import WorldSettings
 from precept.bundled.start import StartSettings
-from precept.errors import InputError
 from precept.models.folder import resolve_model
 from precept.run.data.make import make_data
 from precept.run.data.steps import files_hash
@@ -76,23 +74,12 @@ def _data(step: Step, folder: Path, reuse: Reuse) -> Ended:
 
 
 def _eval(step: Step, folder: Path, reuse: Reuse) -> Ended:
-    from precept.evaluate.suite import suite_files
-    from precept.run.eval.byte_bpe import hash_byte_bpe
     from precept.run.eval.evaluate import run_eval
-    from precept.run.eval.training_files import find_training
+    from precept.run.recipe.eval_inputs import eval_inputs
 
     keys = EvalKeys(**step.settings)
-    files = [file for path in keys.tasks for file in _files_of(path)]
-    files += suite_files(keys.suite, Path(keys.data_dir))
-    files += [name for name in (keys.chat_template,) if name and Path(name).is_file()]
-    inputs = {name: fingerprint(resolve_model(name)) for name in (keys.model, keys.against) if name}
-    inputs |= {path: _file_hash(path, step) for path in files}
-    if keys.training:
-        inputs["training"] = files_hash([path for rows in find_training(keys.training) for path in rows.paths])
-    if keys.rouge_tokenizer:
-        inputs[keys.rouge_tokenizer] = hash_byte_bpe(keys.rouge_tokenizer)
     options = {**keys.model_dump(exclude={"task"}), "tasks": keys.tasks, "data_dir": Path(keys.data_dir)}
-    return _once(step, keys, folder, reuse, inputs, lambda: run_eval(output=folder, **options), goes_on=True)
+    return _once(step, keys, folder, reuse, eval_inputs(step), lambda: run_eval(output=folder, **options), goes_on=True)
 
 
 def _merge(step: Step, folder: Path, reuse: Reuse) -> Ended:
@@ -129,7 +116,7 @@ def run_study_step(step: Step, folder: Path, reuse: Reuse, cells: Sequence[Cell]
     from precept.run.report.study import run_study
 
     keys = StudySettings(**step.settings)
-    inputs = {str(cell.output): _file_hash(str(cell.output / RESULT), step) for cell in cells}
+    inputs = {str(cell.output): files_hash([str(cell.output / RESULT)]) for cell in cells}
     return _once(step, keys, folder, reuse, inputs, lambda: run_study(cells, keys, folder))
 
 
@@ -159,30 +146,6 @@ def _once(
 
 def _is_completed(folder: Path, reuse: Reuse) -> bool:
     return (folder / COMPLETED).is_file() and not reuse.fresh
-
-
-def _files_of(path: str) -> list[str]:
-    """A task's file, and those that it names."""
-    from precept.evaluate import load_task
-    from precept.run.eval.tasks import TASK_ENDINGS
-
-    if Path(path).suffix not in TASK_ENDINGS or not Path(path).is_file():
-        return [path]
-    task = load_task(path)
-    return [path, *(file for file in (task.data, task.examples) if file)]
-
-
-def _file_hash(path: str, step: Step) -> str:
-    from precept.run.eval.world import WORLD
-
-    if path.startswith(("hf:", WORLD)):
-        return path
-    file = Path(path.partition("#")[0])
-    if file.is_dir():
-        return hashlib.sha256("".join(_file_hash(str(p), step) for p in sorted(file.iterdir())).encode()).hexdigest()
-    if not file.is_file():
-        raise InputError("no such file", code="missing-path", where=step.where("task"), found=path, do="check the path")
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 RUNNERS: Mapping[str, Runner] = {
