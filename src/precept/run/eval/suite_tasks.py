@@ -65,23 +65,25 @@ def _entry(suite: Suite, entry: Entry, folder: Path, asking: Asking) -> list[Ask
     rows, files = read_data(paths, asking)
     wanted = {"all": (True, False), "with_options": (True,), "without_options": (False,)}[entry.rows]
     rows = [row for row in rows if (isinstance(row, Conversation) and bool(row.options)) in wanted]
+    hashes = dict(files)
+    pattern = _found_by(entry, folder) if "{dataset}" in entry.group else None
     asked = []
     for name, own in _divided(entry, rows, folder).items():
         examples = find_data([pattern.replace("{name}", escape(name)) for pattern in entry.examples], folder)
         if stock.shots and entry.examples and not examples and "first" not in entry.examples:
             raise missing_data(suite, [pattern.replace("{name}", name) for pattern in entry.examples], folder)
-        dataset = _dataset(entry, name, own[0], folder)
+        dataset = None if pattern is None else _dataset(pattern, name, own[0])
         asked.append(
             make_asked(
                 replace(stock, name=entry.name.replace("{name}", name), data=paths[0]),
                 own,
-                tuple(file for file in files if file[0] in {row.source.file for row in own}),
+                tuple((file, hashes[file]) for file in dict.fromkeys(row.source.file for row in own) if file in hashes),
                 replace(asking, limit=asking.limit or entry.limit),
                 name=name,
                 of_task=name,
                 examples=examples,
-                group=entry.group.replace("{folder}", _folder(own[0])).replace("{dataset}", dataset),
-                dataset=dataset if "{dataset}" in entry.group else None,
+                group=entry.group.replace("{folder}", _folder(own[0])).replace("{dataset}", dataset or ""),
+                dataset=dataset,
                 guessing=entry.guessing.get(name, 0.0),
             )
         )
@@ -118,12 +120,16 @@ def _listed(entry: Entry, found: Collection[str], folder: Path) -> set[str]:
     return listed
 
 
-def _dataset(entry: Entry, name: str, row: Row, folder: Path) -> str:
+def _found_by(entry: Entry, folder: Path) -> str:
+    """The pattern that finds the entry's data."""
+    return next(pattern for pattern in entry.data if find_data([pattern], folder))
+
+
+def _dataset(pattern: str, name: str, row: Row) -> str:
     """The data set that a task belongs to: see ``Entry.group``."""
     before, slash, _ = name.partition("/")
     if slash:
         return before
-    pattern = next(pattern for pattern in entry.data if find_data([pattern], folder))
     return _folder(row) if "*" in pattern.rpartition("/")[0] else name
 
 
