@@ -68,18 +68,22 @@ def wrong_field(layout: Layout) -> tuple[str, str, str] | None:
         for _, name, form, conversion in found:
             if name is not None and (name not in FIELDS[part] or form or conversion):
                 return part, "a template with an unknown field", f"{{{name}}}"
-    if "{question}" not in layout.question:
+    if not _fields(layout.question):
         return "question", "the part must hold {question}", layout.question
-    if not any(f"{{{name}}}" in layout.answer for name in FIELDS["answer"]):
+    if not _fields(layout.answer):
         return "answer", "the part must hold {answer}, {solution} or {stated}", layout.answer
     return None
+
+
+def _fields(part: str) -> set[str]:
+    """The fields that are filled in; braces written twice are the text's own."""
+    return {name for _, name, _, _ in string.Formatter().parse(part) if name is not None}
 
 
 def lay_out(layout: Layout, question: str, *, name: str, instruction: str, examples: Sequence[Example]) -> str:
     """The whole prompt: head, examples, question."""
     values = {"name": name.replace("_", " "), "instruction": instruction}
-    named = [key for key in values if f"{{{key}}}" in layout.head]
-    head = layout.head.format(**values) if all(values[key] for key in named) else ""
+    head = layout.head.format(**values) if all(values[key] for key in _fields(layout.head)) else ""
     shown = [
         layout.question.format(question=example.question) + end_with(layout, example.answer, example.solution)
         for example in examples

@@ -21,6 +21,7 @@ Q: Blood?
 A: Let's think step by step. It flows. So the answer is red.
 """
 SPECIFIC = Layout(head="About {name}.\n\n", question="Q: {question}\nA:", answer=" {answer}")
+LISTED = {"question": "{question}", "answer": "{answer}, {solution} or {stated}"}
 BY_STEPS = Layout(
     head="{instruction}\n\n", question="Q: {question}\nA: Let's think step by step.", answer="\n{solution}"
 )
@@ -109,3 +110,15 @@ def test_a_text_without_questions_and_answers_is_no_prompt(text):
 def test_a_good_layout_has_no_wrong_field():
     assert wrong_field(SPECIFIC) is None and wrong_field(Layout()) is None
     assert wrong_field(Layout(answer=" {{{solution}}}")) is None  # braces of the text, written twice
+
+
+@pytest.mark.parametrize(
+    ("layout", "part"), [(Layout(question="Q {{question}}"), "question"), (Layout(answer=" {{answer}}"), "answer")]
+)
+def test_a_name_in_doubled_braces_is_text_and_no_field(layout, part):
+    assert wrong_field(layout)[:2] == (part, f"the part must hold {LISTED[part]}")
+
+
+def test_a_head_with_a_name_in_doubled_braces_is_shown():
+    layout = Layout(head="{{instruction}}: {name}\n")
+    assert lay_out(layout, "Why?", name="a_b", instruction="", examples=()) == "{instruction}: a b\nWhy?"
