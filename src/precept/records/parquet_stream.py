@@ -43,6 +43,8 @@ class ParquetStream(RecordStream):
         if len(records) != part.size:
             raise NotStreamed  # cut otherwise than asked for; found when the file is first looked through
         self._next = os.getpid(), part.group, part.place + 1
+        if place + 1 == len(self.parts) or self.parts[place + 1].group != part.group:
+            self._batches, self._next = iter(()), (0, -1, 0)  # closes the file: there may be thousands
         return list(enumerate(records, part.first + 1))
 
     def _read_group(self, group: int) -> Iterator[Any]:

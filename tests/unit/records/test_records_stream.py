@@ -192,6 +192,15 @@ def test_parquet_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(one) == whole[9:]
 
 
+def test_files_that_were_read_to_their_end_are_closed(tmp_path: Path) -> None:
+    for number in range(5):
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / f"{number}.parquet")
+    before = set(Path("/proc/self/fd").iterdir())
+    loaded = load([str(tmp_path)], stream_from=0)
+    assert len(list(loaded.rows)) == 5 * 60
+    assert len(set(Path("/proc/self/fd").iterdir()) - before) == 0
+
+
 def test_a_damaged_page_of_parquet_is_told_as_of_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), path, compression="gzip")
