@@ -11,8 +11,9 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, cast
 
 from precept.errors import InputError, MissingExtra
 from precept.records.parse_json import RawRows, decode, parse_json
@@ -163,26 +164,55 @@ def _unpacked(file: DataFile, packed: BinaryIO) -> Iterator[bytes]:
         raise FileProblem("bad-compression", f"damaged zstd file: {error}") from None
 
 
-class UnpackedFile:
-    """The contents of a compressed file, in a temporary file that nothing else can see. ``sha256`` is that of the
-    compressed bytes."""
+class Unpacked:
+    """The contents of compressed files, one behind the other in a temporary file that nothing else can see: however
+    many there are, one file is open. ``size`` is their length."""
 
-    def __init__(self, file: DataFile) -> None:
-        """Raises FileProblem for a damaged file, OSError where there is no room for it."""
-        self._contents = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as this object)
+    def __init__(self) -> None:
+        self.size = 0
+
+    @cached_property
+    def _contents(self) -> BinaryIO:
+        return cast(BinaryIO, tempfile.TemporaryFile())  # open as long as this object
+
+    def __del__(self) -> None:
+        self.__dict__.pop("_contents", io.BytesIO()).close()
+
+    def add(self, file: DataFile) -> UnpackedFile:
+        """Unpack a file. Raises FileProblem for a damaged one, OSError where there is no room for it."""
+        start = self.size
         with file.path.open("rb") as packed:
             for data in _unpacked(file, packed):
                 self._contents.write(data)
+                self.size += len(data)
             self._contents.flush()
             packed.seek(0)
-            self.sha256 = sha256_of(packed)
+            return UnpackedFile(self, start, self.size, sha256_of(packed))
 
-    def __del__(self) -> None:
-        self._contents.close()
+    def cut(self, size: int) -> None:
+        """Give back what was added after the first ``size`` bytes."""
+        if self.size > size:
+            self._contents.seek(size)
+            self._contents.truncate()
+            self.size = size
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes ``start:end``."""
+        return os.pread(self._contents.fileno(), end - start, start)
+
+
+class UnpackedFile(NamedTuple):
+    """The bytes ``start:end`` of ``unpacked``. ``sha256`` is that of the compressed file."""
+
+    unpacked: Unpacked
+    start: int
+    end: int
+    sha256: str
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes ``start:end``, fewer at the end."""
-        return os.pread(self._contents.fileno(), end - start, start)
+        first, last = self.start + start, min(self.start + end, self.end)
+        return self.unpacked.read(first, last) if first < last else b""
 
 
 def sha256_of(file: BinaryIO) -> str:

@@ -18,7 +18,7 @@ from precept.records.answers import Findings, check_answer, strip_shared
 from precept.records.files import (
     COMPRESSED,
     DataFile,
-    UnpackedFile,
+    Unpacked,
     find_files,
     parse_file,
     read_bytes,
@@ -81,10 +81,11 @@ def load(paths: Sequence[str], *, base: Path | None = None, stream_from: int | N
     """
     rows: list[Sequence[Row]] = []
     reports: list[FileReport] = []
+    unpacked = Unpacked()
     with collector_paused():
         for spec in paths:
             path, left = split_limit(spec, base=base)
-            for kept, report in _files(path, left, base, stream_from if left is None else None):
+            for kept, report in _files(path, left, base, stream_from if left is None else None, unpacked):
                 rows.append(kept)
                 reports.append(report)
     if any(isinstance(kept, LazyRows) for kept in rows):
@@ -124,7 +125,7 @@ def collector_paused() -> Iterator[None]:
 
 
 def _files(
-    path: str, limit: int | None, base: Path | None, stream_from: int | None
+    path: str, limit: int | None, base: Path | None, stream_from: int | None, unpacked: Unpacked
 ) -> Iterator[tuple[Sequence[Row], FileReport]]:
     """Rows and report of each file behind a path, up to ``limit`` rows in all."""
     if path.startswith("hf:"):
@@ -133,7 +134,7 @@ def _files(
         yield _read_file(path, path.rsplit("/", 1)[-1], digest, raw, limit=limit)
         return
     for file in find_files(path, base=base):
-        streamed = None if stream_from is None else _streamed(file, stream_from)
+        streamed = None if stream_from is None else _streamed(file, stream_from, unpacked)
         rows, report = streamed or _read_whole(file, limit=limit)
         yield rows, report
         if limit is not None:
@@ -142,25 +143,27 @@ def _files(
                 return
 
 
-def _streamed(file: DataFile, stream_from: int) -> tuple[Sequence[Row], FileReport] | None:
+def _streamed(file: DataFile, stream_from: int, unpacked: Unpacked) -> tuple[Sequence[Row], FileReport] | None:
     """The rows of a large file that can be read in blocks, None for any other."""
+    before = unpacked.size
     try:
         if file.path.stat().st_size < stream_from:
             return None
-        return _read_stream(_open_stream(file), file.stem)
+        return _read_stream(_open_stream(file, unpacked), file.stem)
     except (NotStreamed, FileProblem, OSError):
+        unpacked.cut(before)
         return None  # reading the whole file tells what is wrong
 
 
-def _open_stream(file: DataFile) -> RecordStream:
+def _open_stream(file: DataFile, unpacked: Unpacked) -> RecordStream:
     ending, path = file.path.suffix.lower(), file.path.absolute()
     if ending == ".parquet":
         return open_parquet(file.name, FileOnDisk(file.name, path))
     if file.ending not in (".json", ".jsonl"):
         raise NotStreamed
     if ending in COMPRESSED:
-        unpacked = UnpackedFile(file)
-        return open_json(file.name, unpacked, ending=file.ending, sha256=unpacked.sha256)
+        contents = unpacked.add(file)
+        return open_json(file.name, contents, ending=file.ending, sha256=contents.sha256)
     return open_json(file.name, FileOnDisk(file.name, path), ending=file.ending)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -125,6 +127,15 @@ def test_a_line_of_other_bytes_is_refused_alone(tmp_path: Path, monkeypatch: pyt
     equal_whole_or_streamed(path)
 
 
+def open_files() -> dict[int, int]:
+    """The open files of this process and the bytes of each."""
+    found = {}
+    for number in range(1000):
+        with suppress(OSError):
+            found[number] = os.fstat(number).st_size
+    return found
+
+
 def equal_whole_or_streamed(path: Path) -> None:
     whole, streamed = load([str(path)]), load([str(path)], stream_from=0)
     assert isinstance(streamed.rows, LazyRows)
@@ -195,10 +206,10 @@ def test_parquet_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_files_that_were_read_to_their_end_are_closed(tmp_path: Path) -> None:
     for number in range(5):
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / f"{number}.parquet")
-    before = set(Path("/proc/self/fd").iterdir())
+    before = open_files().keys()
     loaded = load([str(tmp_path)], stream_from=0)
     assert len(list(loaded.rows)) == 5 * 60
-    assert len(set(Path("/proc/self/fd").iterdir()) - before) == 0
+    assert open_files().keys() == before
 
 
 def test_a_damaged_page_of_parquet_is_told_as_of_the_whole_file(tmp_path: Path) -> None:
@@ -218,6 +229,21 @@ def test_what_was_unpacked_goes_with_its_rows(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").unlink()  # its contents stay readable, and lie in no folder
     assert len(list(loaded.rows)) == 60
     assert not list(tmp_path.iterdir())
+
+
+def test_compressed_files_are_unpacked_into_one(tmp_path: Path) -> None:
+    wrapped = json.dumps({"data": ROWS}).encode()  # of no layout that can be read in blocks
+    packed = {f"{n}.json": lines(*ROWS[n:]).encode() for n in range(5)} | {"3a.json": wrapped, "4a.jsonl": b"{"}
+    for name, data in packed.items():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(data))
+    (tmp_path / "2a.json.gz").write_bytes(gzip.compress(packed["2.json"])[:-9])  # damaged
+    before = open_files().keys()
+    whole, streamed = load([str(tmp_path)]), load([str(tmp_path)], stream_from=0)
+    (opened,) = open_files().keys() - before
+    assert open_files()[opened] == sum(len(packed[f"{n}.json"]) for n in range(5))
+    assert list(streamed.rows) == whole.rows and streamed.files == whole.files
+    del streamed
+    assert open_files().keys() == before
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
