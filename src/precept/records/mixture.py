@@ -88,7 +88,7 @@ class Mixture:
     _orders: dict[int, tuple[int, LongArray]] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
-        return sum(self.counts)
+        return self._size
 
     def __getitem__(self, place: int) -> Draw:
         if not 0 <= place < len(self):
@@ -96,6 +96,10 @@ class Mixture:
         source = int(self._order[0][place])
         epoch, position = divmod(int(self._order[1][place]), self.sources[source].rows)
         return Draw(source, int(self._rows(source, epoch)[position]), epoch)
+
+    @cached_property
+    def _size(self) -> int:
+        return sum(self.counts)
 
     @cached_property
     def _order(self) -> tuple[LongArray, LongArray]:

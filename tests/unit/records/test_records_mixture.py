@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,20 @@ def test_rows_that_cannot_be_read_are_handed_on(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no row of 'a' can be used") as caught:
         build([str(path)], MixtureSettings())
     assert caught.value.code == "mixture-source-empty" and "empty answer" in str(caught.value)
+
+
+def test_the_sources_are_counted_once_however_many_rows_are_drawn() -> None:
+    looked = 0
+
+    class Counts(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            nonlocal looked
+            looked += 1
+            return super().__iter__()
+
+    mixture = Mixture([MixtureSource("a", 2, "a"), MixtureSource("b", 3, "b")], Counts([20, 30]), seed=0)
+    assert [len({draw.row for draw in map(mixture.__getitem__, range(50)) if draw.source == n}) for n in (0, 1)] == [
+        2,
+        3,
+    ]
+    assert looked < 5
