@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from precept.evaluate.items import Item
-from precept.evaluate.run import ItemResult
+from precept.evaluate.run import ItemResult, replace_file
 
 ENDINGS = {"fastchat": ".answers.jsonl", "alpaca_eval": ".answers.json"}
 """Of the file names of each format."""
@@ -39,9 +38,7 @@ def write_answers(
             for item, result in pairs
         ]
         data = orjson.dumps(records, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_bytes(data)
-    os.replace(unfinished, path)
+    replace_file(path, data)
 
 
 def _fastchat(item: Item, result: ItemResult, model: str) -> dict[str, Any]:

@@ -161,8 +161,16 @@ def _score_likelihood(item: Item, task: Task, found: Likelihood, prompt: str) ->
 def write_items(results: Sequence[ItemResult], path: Path) -> None:
     """One JSON object a line. A file of that name is replaced whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, b"".join(orjson.dumps(result) + b"\n" for result in results))
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write beside and rename, on the disk first: the old file stands or the new one, also when the power goes."""
     unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_bytes(b"".join(orjson.dumps(result) + b"\n" for result in results))
+    with unfinished.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(unfinished, path)
 
 

@@ -1,6 +1,7 @@
 """From items to the numbers of ``precept eval``, with a sampler that speaks from a script."""
 
 import json
+import os
 
 import pytest
 
@@ -17,7 +18,7 @@ from precept.evaluate import (
 from precept.evaluate.answers import write_answers
 from precept.evaluate.choice import Choice
 from precept.evaluate.items import Item
-from precept.evaluate.run import by_words, cut_at
+from precept.evaluate.run import by_words, cut_at, replace_file
 from precept.types import Generation, Message
 
 ITEMS = [
@@ -106,6 +107,19 @@ def test_choice_tasks_score_the_chosen_option():
     assert right.scores == {"accuracy": 1.0, "accuracy_normalized": 0.0}
     assert right.option_logps == {"rot": -3.0, "blue": -1.9, "grün": -2.0}
     assert refused.scores == {"accuracy": 0.0, "accuracy_normalized": 0.0}
+
+
+def test_a_file_is_on_the_disk_before_it_takes_the_place_of_another(tmp_path, monkeypatch):
+    path, seen = tmp_path / "a.jsonl", []
+    path.write_bytes(b"old")
+
+    def sync(handle):
+        seen.append((os.fstat(handle).st_size, path.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    replace_file(path, b"newer")
+    assert seen == [(5, b"old")] and path.read_bytes() == b"newer"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
 
 
 def test_items_are_written_a_line_each(tmp_path):
