@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from tests.command_line import precept, write_rows
 from tests.tiny import CHATML, tiny_model_folder, tiny_tokenizer
 
 from precept.errors import InputError
-from precept.evaluate import ItemResult, load_task
+from precept.evaluate import ItemResult, Task, load_task
 from precept.evaluate.manifest import check_manifest
 from precept.evaluate.suite import load_suite
+from precept.evaluate.task import Metric
 from precept.run.eval.answer import own_template
 from precept.run.eval.evaluate import run_eval
+from precept.run.eval.export import without_form
 from precept.run.eval.rounds import Round
 from precept.run.eval.store import BLOCK, make_store, open_stores
 from precept.run.eval.suite_tasks import suite_tasks
@@ -365,6 +368,23 @@ def test_an_exported_task_holds_the_items_as_they_are_asked(data: Path, tmp_path
     assert refused("--export-task", task, "--to", "helm") == "export-target"
     questions = data / "mt_bench" / "question.jsonl"
     assert refused("--export-task", questions, "-o", tmp_path / "out") == "export-unsupported"
+    task.write_text(task.read_text() + "temperature: {default: 0.7}\n")
+    ended = precept("eval", "--export-task", task, "-o", tmp_path / "out")
+    assert ended.code == 2 and "found: temperature 0.7 (default)\n" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("task", "found"),
+    [
+        (replace(load_task("gsm8k"), temperature={"default": 0.0}), []),
+        (replace(load_task("gsm8k"), temperature={"default": 0.7, "math": 0.0}), ["temperature 0.7 (default)"]),
+        (load_task("superni_xlingual"), ["rouge_l_byte_bpe scored as rouge_l_byte_bpe"]),
+        (load_task("alpaca_eval"), ["kind answers"]),
+        (replace(load_task("choice"), metrics={"a": Metric("option", "none", "tokens")}), ["a normalized by tokens"]),
+    ],
+)
+def test_what_the_harness_has_no_form_for_is_named(task: Task, found: list[str]) -> None:
+    assert without_form(task) == found
 
 
 def test_an_exported_prompt_is_the_published_one_byte_by_byte_also_of_a_question_with_options(tmp_path: Path) -> None:

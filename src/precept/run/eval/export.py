@@ -14,7 +14,7 @@ import yaml
 from precept.errors import InputError
 from precept.evaluate import Choice, Item, Task
 from precept.evaluate.extract import RULES
-from precept.evaluate.metrics import SCORES, best_score
+from precept.evaluate.metrics import SCORES, WITH_TOKENIZER, best_score
 from precept.evaluate.run import cut_at
 from precept.evaluate.task import Metric
 from precept.run.console import STDOUT
@@ -44,13 +44,12 @@ def export_task(
         raise InputError(f"no such harness: '{to}'", code="export-target", do=f"--to {HARNESS}")
     (asked,) = named_tasks([path], Asking(limit=limit, shots=shots, bad_rows=bad_rows))
     task = asked.task
-    by_tokens = [name for name, metric in task.metrics.items() if metric.normalization == "tokens"]
-    if task.kind not in ("generate", "choice") or by_tokens or task.temperature or task.needs_tokenizer:
+    if found := without_form(task):
         raise InputError(
             "the harness has no form for this task",
             code="export-unsupported",
             where=f"task {task.name}",
-            found=f"kind {task.kind}" + (f", {', '.join(by_tokens)} normalized by tokens" if by_tokens else ""),
+            found=", ".join(found),
             do="export tasks of kind generate or choice that are answered greedily and scored without a tokenizer",
         )
     name = "precept_" + re.sub(r"\W", "_", task.name)
@@ -63,6 +62,14 @@ def export_task(
     write_atomic(output / f"{name}.yaml", _yaml(task, name, output).encode())
     files = [str(output / f"{name}{ending}") for ending in (".yaml", ".jsonl", "_scores.py")]
     return {"task": name, "files": files, "items": len(asked.items)}
+
+
+def without_form(task: Task) -> list[str]:
+    """What of a task the harness has no form for."""
+    found = [] if task.kind in ("generate", "choice") else [f"kind {task.kind}"]
+    found += [f"{name} normalized by tokens" for name, own in task.metrics.items() if own.normalization == "tokens"]
+    found += [f"{name} scored as {own.score}" for name, own in task.metrics.items() if own.score == WITH_TOKENIZER]
+    return found + [f"temperature {value} ({category})" for category, value in task.temperature.items() if value]
 
 
 def print_export(result: Mapping[str, Any]) -> None:
