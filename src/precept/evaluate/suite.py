@@ -83,7 +83,7 @@ def load_suite(path_or_name: str) -> Suite:
             where=path_or_name,
             do=f"name a suite file, or one of {', '.join(SUITES)}{nearest(path_or_name, SUITES)}",
         )
-    file = TaskFile.read(path)
+    file = TaskFile.read(path, kind="suite")
     values: dict[str, Any] = {"name": path.stem, "about": "", "source": "name the folder that holds it"}
     try:
         suite = TypeAdapter(Suite).validate_python({**values, **file.values, "path": path})

@@ -1,4 +1,4 @@
-"""A task's YAML with the lines of its keys, so that an error can point at one."""
+"""The YAML of a task or a suite with the lines of its keys, so that an error can point at one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -26,14 +26,16 @@ def nearest(word: str, valid: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class TaskFile:
-    """A mapping read from ``path``; ``lines`` has the line of each key, by the keys that lead to it."""
+    """A mapping read from ``path``; ``lines`` has the line of each key, by the keys that lead to it. ``kind`` is what
+    errors call it."""
 
     path: Path
     values: dict[str, Any]
     lines: Mapping[Place, int]
+    kind: Literal["task", "suite"]
 
     @classmethod
-    def read(cls, path: Path) -> TaskFile:
+    def read(cls, path: Path, *, kind: Literal["task", "suite"] = "task") -> TaskFile:
         """Raises InputError for a file that is no YAML mapping or names a key twice."""
         try:
             text = path.read_text(encoding="utf-8")
@@ -45,18 +47,21 @@ class TaskFile:
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise InputError(
                 "not a YAML file",
-                code="task-not-yaml",
+                code="suite-not-yaml" if kind == "suite" else "task-not-yaml",
                 where=str(path),
                 found=str(error),
                 do="mend it, or quote the value",
             ) from None
         if not isinstance(root, yaml.MappingNode):
             raise InputError(
-                "a task file is a YAML mapping", code="task-not-yaml", where=str(path), do="write key: value"
+                "not a YAML mapping",
+                code="suite-not-yaml" if kind == "suite" else "task-not-yaml",
+                where=str(path),
+                do="write key: value",
             )
         lines: dict[Place, int] = {}
         _note_lines(root, (), lines, path)
-        return cls(path, values, lines)
+        return cls(path, values, lines, kind)
 
     def error(self, place: Place, what: str, *, found: str | None = None, do: str | None = None) -> InputError:
         """An error at a key."""
@@ -64,7 +69,11 @@ class TaskFile:
         where = f"{self.path} line {line}" if line else str(self.path)
         key = ".".join(map(str, place))
         return InputError(
-            what, code="task-invalid", where=f"{where}, key '{key}'" if key else where, found=found, do=do
+            what,
+            code="suite-invalid" if self.kind == "suite" else "task-invalid",
+            where=f"{where}, key '{key}'" if key else where,
+            found=found,
+            do=do,
         )
 
     def invalid(self, problems: Sequence[Mapping[str, Any]], *, keys: Callable[[Place], Sequence[str]]) -> InputError:
