@@ -84,7 +84,7 @@ def test_a_wrong_recipe_is_refused_before_its_first_step(tmp_path: Path, text: s
 TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "no family": ("name: x\n", ("names the family",)),
     "no YAML": ("a: [", ("not a YAML file",)),
-    "no mapping": ("- a", ("a task file is a YAML mapping",)),
+    "no mapping": ("- a", ("not a YAML mapping",)),
     "impossible date": ("family: 2026-13-45", ("not a YAML file", "month")),
     "key twice": ("family: bbh\nfamily: bbh", ("stands twice", "line 2")),
     "no data": ("family: bbh\ndata: gone.json", ("no such data file",)),
