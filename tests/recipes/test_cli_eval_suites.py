@@ -125,6 +125,9 @@ def test_an_eval_step_names_a_task_or_a_suite(base: Path, tmp_path: Path) -> Non
     recipe.write_text(f"steps:\n- name: eval\n  uses: eval\n  with: {{model: {base}}}\n")
     ended = precept("run", recipe, "-o", tmp_path / "out")
     assert ended.code == 2 and "needs a task or a suite" in ended.err
+    recipe.write_text(f"steps:\n- name: eval\n  uses: eval\n  with: {{model: {base}, task: t.jsonl, data_dir: d}}\n")
+    ended = precept("run", recipe, "-o", tmp_path / "out")
+    assert ended.code == 2 and "'data_dir' is read for a suite alone" in ended.err
 
 
 def test_fewer_examples_are_shown_when_asked_for(base: Path, data: Path, tmp_path: Path) -> None:

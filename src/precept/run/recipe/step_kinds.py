@@ -75,6 +75,8 @@ class EvalKeys(BaseModel):
     def _asks_something(self) -> EvalKeys:
         if not self.task and not self.suite:
             raise ValueError("an eval step needs a task or a suite")
+        if "data_dir" in self.model_fields_set and not self.suite:
+            raise ValueError("'data_dir' is read for a suite alone: a task names its own data")
         return self
 
 
