@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from precept.errors import InputError
+from precept.evaluate import load_task
+from precept.run.recipe import eval_inputs as eval_inputs_module
 from precept.run.recipe.eval_inputs import eval_inputs
 from precept.run.recipe.file import Step
 
@@ -65,6 +68,15 @@ def test_every_file_that_is_read_is_an_input(folder: Path, inputs: Callable[[Pat
     assert inputs(folder) == before
     (folder / name).write_text(FILES[name] + "\n")
     assert inputs(folder) != before
+
+
+def test_the_versions_of_stock_tasks_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only, any_kind = (step(folder, task=[str(folder / name)]) for name in ("task.yaml", "few.jsonl"))
+    assert eval_inputs(only)["stock tasks"] == f"references {load_task('references').version}"
+    before = eval_inputs(any_kind)
+    assert "bbh_cot_few_shot 3" in before["stock tasks"].split(", ")
+    monkeypatch.setattr(eval_inputs_module, "load_task", lambda name: replace(load_task(name), version=99))
+    assert eval_inputs(any_kind) != before
 
 
 def test_the_names_of_data_files_count_since_tasks_are_named_after_them(folder: Path) -> None:

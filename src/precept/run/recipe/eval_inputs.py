@@ -8,6 +8,7 @@ from pathlib import Path
 from precept.errors import InputError
 from precept.evaluate import Task, load_task
 from precept.evaluate.suite import Suite, find_data, load_suite
+from precept.evaluate.task import FAMILIES
 from precept.models.folder import resolve_model
 from precept.run.data.steps import files_hash
 from precept.run.eval.byte_bpe import hash_byte_bpe
@@ -21,7 +22,8 @@ from precept.run.recipe.step_kinds import EvalKeys
 
 
 def eval_inputs(step: Step) -> dict[str, str]:
-    """The hash of each model, file and tokenizer, by its path. Raises InputError for a task that is not there."""
+    """The hash of each model, file and tokenizer, by its path, and the versions of stock tasks. Raises InputError for a
+    task that is not there."""
     keys = EvalKeys(**step.settings)
     for path in keys.tasks:
         if not _is_named(path) and not Path(path.partition("#")[0]).exists():
@@ -39,6 +41,10 @@ def eval_inputs(step: Step) -> dict[str, str]:
     inputs |= {path: path if _is_named(path) else files_hash([path]) for path in files}
     if keys.training:
         inputs["training"] = files_hash([path for rows in find_training(keys.training) for path in rows.paths])
+    # What kind of rows a data file holds is known once it is read: any stock task may be theirs.
+    named = all(Path(path).suffix in TASK_ENDINGS for path in keys.tasks)
+    families = sorted({task.family for task in tasks}) if named else FAMILIES
+    inputs["stock tasks"] = ", ".join(f"{name} {load_task(name).version}" for name in families)
     return inputs | {folder: hash_byte_bpe(folder) for folder in _tokenizers(keys, tasks)}
 
 
