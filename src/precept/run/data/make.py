@@ -61,7 +61,7 @@ def make_data(
     with open_output(output, manifest, fresh=fresh or _unfinished(output, method)) as out:
         built = MAKERS[method].build(paths, settings, count_tokens=counter)
         kept = len(built.train) + len(built.test)
-        settle_refusals(built.refused, kept=kept, bad_rows=keys.bad_rows, told_by=MENDED)
+        settle_refusals(built.refused, kept=kept, bad_rows=keys.bad_rows, more=MENDED)
         refuse_unread(method, settings, counter, where)
         out.claim(manifest)
         result = _write(out, built, method)

@@ -72,10 +72,10 @@ def settle_refusals(
     kept: int,
     bad_rows: Literal["error", "drop"],
     do: str = "bad_rows=drop",
-    told_by: str = "; 'precept data stats' names every one",
+    more: str = "; 'precept data stats' names every one",
 ) -> None:
-    """Stop at refused rows, or say how many are left out: counts by reason, then the first five rows. ``told_by`` says
-    what names all of them."""
+    """Stop at refused rows, or say how many are left out: counts by reason, then the first five rows. ``more``
+    goes on with the advice to mend them."""
     if not refusals:
         if kept == 0:
             raise InputError("no row was found", code="no-rows", do="name files that hold rows")
@@ -89,7 +89,7 @@ def settle_refusals(
             "no row can be used" if not whole_files else "no file can be used",
             code="no-usable-rows" if not whole_files else "no-readable-file",
             found="\n    " + summary,
-            do=f"mend them{told_by}",
+            do=f"mend them{more}",
         )
     if bad_rows == "error":
         raise InputError(

@@ -143,7 +143,7 @@ def _read(
     rows = {refusal.row for refusal in numberless}
     kept = [entry for entry in predictions if entry.row not in rows]
     refused += numberless
-    settle_refusals(refused, kept=len(kept), bad_rows=bad_rows, do="--bad-rows drop", told_by="")
+    settle_refusals(refused, kept=len(kept), bad_rows=bad_rows, do="--bad-rows drop", more="")
     return kept, refused
 
 

@@ -39,6 +39,8 @@ def eval_inputs(step: Step) -> dict[str, str]:
     files += [name for name in (keys.chat_template,) if name and Path(name).is_file()]
     inputs = {name: fingerprint(resolve_model(name)) for name in (keys.model, keys.against) if name}
     inputs |= {path: path if _is_named(path) else files_hash([path]) for path in files}
+    if keys.suite:
+        inputs[f"suite {keys.suite}"] = files_hash([str(suite.path)])  # a stock one lies elsewhere in each installation
     if keys.training:
         inputs["training"] = files_hash([path for rows in find_training(keys.training) for path in rows.paths])
     # What kind of rows a data file holds is known once it is read: any stock task may be theirs.
@@ -54,8 +56,7 @@ def _is_named(path: str) -> bool:
 
 
 def _suite_files(suite: Suite, folder: Path) -> Iterator[str]:
-    """The suite's own file, its task files, and what its patterns find; of worked examples, those of any task."""
-    yield str(suite.path)
+    """A suite's task files, and what its patterns find; of worked examples, those of any task."""
     for entry in suite.tasks:
         beside = suite.path.parent / entry.task
         if beside.suffix in TASK_ENDINGS:
